@@ -374,7 +374,7 @@ create table agenda_head (
     generation bigint not null,
     cohort_id bigint not null,
     individual boolean not null default false,
-    settled_at timestamptz not null,
+    computed_at timestamptz not null,
     next_change_at timestamptz,
     primary key (organisation_id, enrolment_id)
 ) with (fillfactor = 80);
@@ -383,7 +383,7 @@ create index agenda_head_to_change on agenda_head (organisation_id, next_change_
 comment on table agenda_head is 'Per enrolment: what its agenda was computed for. Behind = generation older than that of the protocol''s switches in force, or next_change_at reached.';
 comment on column agenda_head.generation is 'The greatest generation on the protocol''s timeline that was in force when the rows were computed. Facts of the enrolment itself need no generation: their writers write head and rows.';
 comment on column agenda_head.individual is 'Has facts of its own that its cohort does not share: computed by itself.';
-comment on column agenda_head.settled_at is 'The latest instant at which a fact of this enrolment alone began (assignment, zone, end of a pause).';
+comment on column agenda_head.computed_at is 'The instant for which the rows were computed: facts in force later are not in them.';
 comment on column agenda_head.next_change_at is 'When a fact that is known already will change what is in force for this enrolment.';
 
 create table agenda (
