@@ -1,5 +1,7 @@
 """Decisions the rules do not allow, each with a code and a sentence for people."""
 
+from dataclasses import dataclass
+
 
 class Refusal(Exception):
     """This is not allowed."""
@@ -18,10 +20,32 @@ class Refusal(Exception):
         return f"{self.what.rstrip('.')}{place}.{mend}"
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong in a document: where, what, and how to mend it."""
+
+    path: str
+    what: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        mend = f" {self.mend}" if self.mend else ""
+        return f"{self.path or 'document'}: {self.what.rstrip('.')}.{mend}"
+
+
 class InvalidProtocol(Refusal):
     """The protocol document is not valid."""
 
     code = "invalid-protocol"
+
+    def __init__(
+        self, what: str = "", *, where: str = "", mend: str = "", faults: tuple[Fault, ...] = ()
+    ) -> None:
+        """Carries every fault; made from a single sentence it carries that one."""
+        self.faults = faults or (Fault(where, what or "The protocol document is not valid", mend),)
+        first = self.faults[0]
+        more = f" ({len(self.faults) - 1} more faults)" if len(self.faults) > 1 else ""
+        super().__init__(first.what.rstrip(".") + more, where=first.path, mend=first.mend)
 
 
 class InvalidSchedule(Refusal):
@@ -40,3 +64,21 @@ class UnknownZone(Refusal):
     """The civil time zone is not known."""
 
     code = "unknown-zone"
+
+
+class UnknownField(Refusal):
+    """There is no such activity or field that could be changed for one patient."""
+
+    code = "unknown-field"
+
+
+class LockedField(Refusal):
+    """The protocol does not allow this value to be changed for one patient."""
+
+    code = "locked-field"
+
+
+class InvalidMapping(Refusal):
+    """The mapping of a measurement file is not valid."""
+
+    code = "invalid-mapping"
