@@ -7,7 +7,9 @@ from datetime import date, datetime
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An undecided occurrence that may take a measurement; instants in UTC, `taken_count` of `quantity` are in."""
+    """An undecided occurrence that may take a measurement; instants in UTC, `taken_count` of `quantity` are
+    in.
+    """
 
     activity_key: str
     on: date
@@ -21,7 +23,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The occurrence a measurement counts for, whether that completes its quantity, and whether it came in grace."""
+    """The occurrence a measurement counts for, whether that completes its quantity, and whether it came in
+    grace.
+    """
 
     candidate: Candidate
     completes: bool
@@ -29,11 +33,12 @@ class Match:
 
 
 def match(candidates: Sequence[Candidate], instant: datetime) -> Match | None:
-    """What a measurement taken at `instant` fulfils; None when nothing asks for it (it is stored, and fulfils nothing).
+    """What a measurement taken at `instant` fulfils; None when nothing asks for it (it is stored, and fulfils
+    nothing).
 
-    Answers count in [opens, closes), late in [closes, grace until) (switching.md). An open window goes before one in
-    grace; among several the one that closes first, so that no patient misses what could still be met. Candidates that
-    already have their quantity are left alone. The order of `candidates` does not matter.
+    Answers count in [opens, closes), late in [closes, grace until) (switching.md). An open window goes before
+    one in grace; among several the one that closes first, so that no patient misses what could still be met.
+    Candidates that already have their quantity are left alone. The order of `candidates` does not matter.
     """
     wanting = [candidate for candidate in candidates if candidate.taken_count < candidate.quantity]
     in_window = _first(wanting, lambda c: c.opens_at <= instant < c.closes_at)

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from enum import StrEnum
 
-from lockstep.domain.refusal import InvalidMeasurement
+from lockstep.domain.refusal import InvalidMeasurement, short, shown
 from lockstep.domain.unit import convert, require_number, require_unit
 
 
@@ -28,7 +28,9 @@ BELOW_RANGE = "below range"
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A value with unit, or a finding in words, taken at an instant in UTC; (source, identifier) makes it unique."""
+    """A value with unit, or a finding in words, taken at an instant in UTC; (source, identifier) makes it
+    unique.
+    """
 
     source: str
     identifier: str
@@ -42,63 +44,86 @@ class Measurement:
     device: str = ""
 
 
-_LONGEST = {"source": 100, "identifier": 200, "patient": 100, "code": 64, "finding": 100, "unit": 32, "device": 100}
+_LONGEST = {
+    "source": 100,
+    "identifier": 200,
+    "patient": 100,
+    "code": 64,
+    "finding": 100,
+    "unit": 32,
+    "device": 100,
+}
 _KNOWN = {*_LONGEST, "value", "taken_at", "clock_flagged"}
 # RFC 3339 with an offset; seconds may be left out, as FHIR's instant does not but many devices do.
 _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-](0\d|1[0-4]):[0-5]\d)", re.ASCII
 )
+_NUMBER_MEND = 'Send a number without quotes; send words such as "Hi" as finding.'
 _INSTANT_MEND = "Write the instant with its offset, such as 2026-03-29T08:05:00+02:00."
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 _OLDEST_TRUSTED = timedelta(days=30)
 _NEWEST_TRUSTED = timedelta(minutes=5)
 
-# Bounds no value of a living person measured at home lies outside of, by code: (least, most, unit). They are wide on
-# purpose, chosen by us: a value outside is set aside for a person to look at, so a bound that is too narrow hides an
-# emergency, while one that is too wide only shows an odd number. A protocol may narrow them per activity.
-_KILOGRAMS = (Decimal("0.3"), Decimal(700), "kg")  # smallest surviving newborns; heaviest person recorded 635 kg
-_SYSTOLIC = (Decimal(30), Decimal(370), "mm[Hg]")  # 370/360 in heavy leg press (MacDougall, J Appl Physiol 1985;58:785)
-_DIASTOLIC = (Decimal(10), Decimal(360), "mm[Hg]")  # the same study
-_PULSE = (Decimal(15), Decimal(350), "/min")  # below the slowest athletes; 1:1 flutter reaches about 300
-_BREATHS = (Decimal(1), Decimal(120), "/min")  # newborns in distress reach about 100
-_PERCENT = (Decimal(20), Decimal(100), "%")  # by definition at most 100; oximeters are not calibrated under 70
-_CELSIUS = (Decimal(13), Decimal(47), "Cel")  # survived: 13.7 (Gilbert, Lancet 2000;355:375) and 46.5 (Slovis 1982)
-_GLUCOSE = (Decimal(10), Decimal(2700), "mg/dL")  # home meters show from 10; survivors with over 2,600 are reported
-_LITRES = (Decimal("0.05"), Decimal(15), "L")  # a spirometer must span 8 L (ATS/ERS 2019); nobody breathes out 15
-_PEAK_FLOW = (Decimal(10), Decimal(1200), "L/min")  # ATS/ERS 2019: up to 14 L/s = 840 L/min
-_CENTIMETRES = (Decimal(20), Decimal(280), "cm")  # newborns; tallest person recorded 272 cm
+Bounds = tuple[Decimal, Decimal, str]
+# Bounds no value of a living person measured at home lies outside of, by code: (least, most, unit). They are
+# wide on purpose, chosen by us: a value outside is set aside for a person to look at, so a bound that is too
+# narrow hides an emergency, while one that is too wide only shows an odd number. A protocol may narrow them
+# per activity. Sources: heaviest person recorded 635 kg; home cuffs show up to 299 mm[Hg]; 1:1 flutter
+# reaches about 300 beats a minute; a saturation is a percentage, and oximeters are not calibrated under 70;
+# survived body temperatures 13.7 (Gilbert, Lancet 2000;355:375) and 46.5 Cel (Slovis, Ann Emerg Med
+# 1982;11:269); home meters of glucose show 10 to 600 mg/dL, and about 2,660 has been survived; spirometers
+# must span 8 L and 14 L/s (ATS/ERS 2019); tallest person 272 cm.
+_WEIGHT = (Decimal("0.3"), Decimal(700), "kg")
+_SYSTOLIC = (Decimal(30), Decimal(300), "mm[Hg]")
+_DIASTOLIC = (Decimal(10), Decimal(300), "mm[Hg]")
+_PULSE = (Decimal(15), Decimal(350), "/min")
+_BREATHS = (Decimal(1), Decimal(120), "/min")
+_SATURATION = (Decimal(20), Decimal(100), "%")
+_TEMPERATURE = (Decimal(13), Decimal(47), "Cel")
+_GLUCOSE = (Decimal(10), Decimal(2700), "mg/dL")
+_FORCED_VOLUME = (Decimal("0.05"), Decimal(15), "L")
+_PEAK_FLOW = (Decimal(10), Decimal(1200), "L/min")
+_HEIGHT = (Decimal(20), Decimal(280), "cm")
 
-PLAUSIBLE: dict[str, tuple[Decimal, Decimal, str]] = {
-    **dict.fromkeys(("29463-7", "3141-9", "weight"), _KILOGRAMS),
+PLAUSIBLE: dict[str, Bounds] = {
+    **dict.fromkeys(("29463-7", "3141-9", "weight"), _WEIGHT),
     **dict.fromkeys(("8480-6", "systolic"), _SYSTOLIC),
     **dict.fromkeys(("8462-4", "diastolic"), _DIASTOLIC),
     **dict.fromkeys(("8867-4", "heart-rate", "pulse"), _PULSE),
     **dict.fromkeys(("9279-1", "breathing-rate"), _BREATHS),
-    **dict.fromkeys(("2708-6", "59408-5", "spo2"), _PERCENT),
-    **dict.fromkeys(("8310-5", "temperature"), _CELSIUS),
+    **dict.fromkeys(("2708-6", "59408-5", "spo2"), _SATURATION),
+    **dict.fromkeys(("8310-5", "temperature"), _TEMPERATURE),
     **dict.fromkeys(("14743-9", "41653-7", "15074-8", "2339-0", "14749-6", "2345-7", "glucose"), _GLUCOSE),
-    **dict.fromkeys(("20150-9", "fev1"), _LITRES),
+    **dict.fromkeys(("20150-9", "fev1"), _FORCED_VOLUME),
     **dict.fromkeys(("19935-6", "peak-flow"), _PEAK_FLOW),
-    **dict.fromkeys(("8302-2", "height"), _CENTIMETRES),
+    **dict.fromkeys(("8302-2", "height"), _HEIGHT),
 }
 
 
 def read(document: object, where: str = "measurement") -> Measurement:
     """The measurement that one JSON object describes, units as UCUM codes, the instant in UTC.
 
-    Required: source, identifier, patient, code, taken_at with an offset, and either value with unit or finding.
-    Instants are kept to the microsecond. Raises InvalidMeasurement, and nothing else, whatever the object holds; the
-    refusal says what, where (`where` and the field) and how to mend. Implausible values are read: see `implausible`.
+    Required: source, identifier, patient, code, taken_at with an offset, and either value with unit or
+    finding. Instants are kept to the microsecond. Raises InvalidMeasurement, and nothing else, whatever the
+    object holds; the refusal says what, where (`where` and the field) and how to mend. Implausible values are
+    read: see `implausible`.
     """
     if not isinstance(document, Mapping):
-        raise InvalidMeasurement("A measurement must be an object", where=where, mend="Send {...} with its fields.")
+        what = f"A measurement must be an object, not {_shape(document)}"
+        raise InvalidMeasurement(what, where=where, mend="Send {...} with its fields.")
     _require_known(document, where)
     value = read_value(document.get("value"), f"{where}.value")
     finding = _text(document, "finding", where) if document.get("finding") is not None else None
     if (value is None) == (finding is None):
-        what = "There is neither a value nor a finding" if value is None else "There are both a value and a finding"
-        raise InvalidMeasurement(what, where=f"{where}.value", mend="Send a value with its unit, or a finding.")
+        what = (
+            "There are both a value and a finding"
+            if value is not None
+            else "There is no value and no finding"
+        )
+        raise InvalidMeasurement(
+            what, where=f"{where}.value", mend="Send a value with its unit, or a finding."
+        )
     code = _text(document, "code", where)
     return Measurement(
         source=_text(document, "source", where),
@@ -115,7 +140,7 @@ def read(document: object, where: str = "measurement") -> Measurement:
 
 
 def read_json(text: str | bytes, where: str = "body") -> object:
-    """What a JSON text holds, its numbers as exact decimals; raises InvalidMeasurement where it is not JSON."""
+    """What a JSON text holds, numbers as exact decimals; raises InvalidMeasurement where it is not JSON."""
     try:
         return json.loads(text, parse_float=Decimal, parse_int=Decimal, parse_constant=Decimal)
     except (ValueError, InvalidOperation, RecursionError) as fault:
@@ -129,9 +154,11 @@ def read_value(given: object, where: str = "value") -> Decimal | None:
         return None
     if isinstance(given, bool) or not isinstance(given, int | float | Decimal):
         what = f"The value is not a number but {_shape(given)}"
-        raise InvalidMeasurement(what, where=where, mend='Send a number without quotes; words such as "Hi" as finding.')
+        raise InvalidMeasurement(what, where=where, mend=_NUMBER_MEND)
     if isinstance(given, int) and abs(given) >= 10**15:
-        raise InvalidMeasurement("The value is absurdly large", where=where, mend="Send a number below 10^12.")
+        raise InvalidMeasurement(
+            "The value is absurdly large", where=where, mend="Send a number below 10^12."
+        )
     # The shortest decimal that reads back as the float is what the sender wrote; binary noise never enters.
     return require_number(given if isinstance(given, Decimal) else Decimal(repr(given)), where)
 
@@ -145,23 +172,28 @@ def read_instant(given: object, where: str = "taken_at") -> datetime:
             what = f"{given!r} is not a date and time that exists"
             raise InvalidMeasurement(what, where=where, mend=_INSTANT_MEND) from fault
     if not isinstance(given, datetime) or given.utcoffset() is None:
-        what = "The instant is missing" if given is None else f"{str(given)[:40]!r} is not an instant with an offset"
+        what = (
+            "The instant is missing" if given is None else f"{shown(given)} is not an instant with an offset"
+        )
         raise InvalidMeasurement(what, where=where, mend=_INSTANT_MEND)
     try:
         instant = given.astimezone(UTC)
     except OverflowError as fault:
-        raise InvalidMeasurement("The instant is beyond the calendar", where=where, mend=_INSTANT_MEND) from fault
+        raise InvalidMeasurement(
+            "The instant is beyond the calendar", where=where, mend=_INSTANT_MEND
+        ) from fault
     if not _EARLIEST <= instant < _LATEST:
         mend = "Set the device's clock; instants from 1900 to 2199 are taken in."
         raise InvalidMeasurement(f"The year {instant.year} is impossible", where=where, mend=mend)
     return instant
 
 
-def implausible(code: str, value: Decimal, unit: str, bounds: tuple[Decimal, Decimal, str] | None = None) -> str | None:
-    """Why a value is outside what is possible, in words for people; None when it is plausible or nothing is known.
+def implausible(code: str, value: Decimal, unit: str, bounds: Bounds | None = None) -> str | None:
+    """Why a value is outside what is possible, in words for people; None when it is plausible or nothing is
+    known.
 
-    `bounds` are (least, most, unit) of the activity and go before our own table PLAUSIBLE. Such a value is set aside,
-    never dropped. Raises InvalidMeasurement when the unit does not measure what the bounds do.
+    `bounds` are (least, most, unit) of the activity and go before our own table PLAUSIBLE. Such a value is
+    set aside, never dropped. Raises InvalidMeasurement when the unit does not measure what the bounds do.
     """
     chosen = bounds or PLAUSIBLE.get(code)
     if chosen is None:
@@ -169,14 +201,17 @@ def implausible(code: str, value: Decimal, unit: str, bounds: tuple[Decimal, Dec
     least, most, own_unit = chosen
     if least <= convert(value, unit, own_unit, code) <= most:
         return None
-    return f"{value:f} {unit} is implausible for {code}: possible is {least:f} to {most:f} {own_unit}".replace("  ", " ")
+    given = f"{value:f} {unit}".strip()
+    return f"{given} is implausible for {code}: possible is {least:f} to {most:f} {own_unit}".strip()
 
 
-def instant_of_judging(taken_at: datetime, received_at: datetime, clock_flagged: bool) -> tuple[datetime, bool]:
+def instant_of_judging(
+    taken_at: datetime, received_at: datetime, clock_flagged: bool
+) -> tuple[datetime, bool]:
     """The instant a measurement belongs to, and whether that is when the device says it was taken.
 
-    The device is trusted if received - 30 days <= taken <= received + 5 minutes and its clock is not flagged; else the
-    receipt counts (switching.md, late values). Never later than the receipt (invariant S10).
+    The device is trusted if received - 30 days <= taken <= received + 5 minutes and its clock is not flagged;
+    else the receipt counts (switching.md, late values). Never later than the receipt (invariant S10).
     """
     trusted = not clock_flagged and received_at - _OLDEST_TRUSTED <= taken_at <= received_at + _NEWEST_TRUSTED
     return (min(taken_at, received_at) if trusted else received_at), trusted
@@ -186,10 +221,16 @@ def require_text(given: object, name: str, where: str) -> str:
     """A field's text, which PostgreSQL can keep; raises InvalidMeasurement with the field's path."""
     most = _LONGEST[name]
     if not isinstance(given, str) or not given.strip():
-        what = f"The {name} is missing" if given is None or given == "" else f"The {name} is not a text with content"
+        what = (
+            f"The {name} is missing"
+            if given is None or given == ""
+            else f"The {name} is not a text with content"
+        )
         raise InvalidMeasurement(what, where=where, mend=f"Send {name} as a text of 1 to {most} characters.")
     if len(given) > most:
-        raise InvalidMeasurement(f"The {name} is too long", where=where, mend=f"Send at most {most} characters.")
+        raise InvalidMeasurement(
+            f"The {name} is too long", where=where, mend=f"Send at most {most} characters."
+        )
     if not given.isprintable() or given != given.strip():
         mend = f"Send {name} without control characters and without blanks around it."
         raise InvalidMeasurement(f"The {name} holds characters that cannot be kept", where=where, mend=mend)
@@ -216,17 +257,21 @@ def _flag(document: Mapping[object, object], where: str) -> bool:
     given = document.get("clock_flagged", False)
     if not isinstance(given, bool):
         what = f"clock_flagged is not true or false but {_shape(given)}"
-        raise InvalidMeasurement(what, where=f"{where}.clock_flagged", mend="Send true or false, or leave it out.")
+        raise InvalidMeasurement(
+            what, where=f"{where}.clock_flagged", mend="Send true or false, or leave it out."
+        )
     return given
 
 
 def _require_known(document: Mapping[object, object], where: str) -> None:
     for name in document:
         if name not in _KNOWN:
-            short = str(name)[:40]
-            near = get_close_matches(short, sorted(_KNOWN), n=1, cutoff=0.6)
+            given = short(name)
+            near = get_close_matches(given, sorted(_KNOWN), n=1, cutoff=0.6)
             mend = f"Did you mean {near[0]}?" if near else f"Use only {', '.join(sorted(_KNOWN))}."
-            raise InvalidMeasurement(f"The field {short!r} is not known", where=f"{where}.{short}", mend=mend)
+            raise InvalidMeasurement(
+                f"The field {shown(name)} is not known", where=f"{where}.{given}", mend=mend
+            )
 
 
 def _shape(given: object) -> str:

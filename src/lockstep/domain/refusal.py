@@ -82,3 +82,18 @@ class InvalidMapping(Refusal):
     """The mapping of a measurement file is not valid."""
 
     code = "invalid-mapping"
+
+
+def short(given: object) -> str:
+    """What was given, as a refusal's path or sentence may hold it: printable, at most 40 characters."""
+    try:
+        text = str(given)
+    except (ValueError, RecursionError):  # a whole number of thousands of digits refuses to be written out
+        text = type(given).__name__
+    text = text if len(text) <= 40 else text[:39] + "…"
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+def shown(given: object) -> str:
+    """The same in quotes."""
+    return f"'{short(given)}'"

@@ -7,7 +7,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Literal, get_args
 
-from lockstep.domain.refusal import InvalidMeasurement, InvalidProtocol
+from lockstep.domain.refusal import InvalidMeasurement, InvalidProtocol, short, shown
 from lockstep.domain.unit import convert, require_number, require_unit, round_half_up
 
 Severity = Literal["red", "orange", "grey"]
@@ -72,9 +72,9 @@ _LONGEST_BODY = 20_000
 def breaks(limit: Limit, value: Decimal, unit: str, code: str = "") -> bool:
     """Whether `value`, given in `unit`, is beyond the limit; `code` says of what, for mg/dL against mmol/L.
 
-    The value is converted to the limit's unit and, when the limit says so, rounded half up first: 140 mg/dL glucose is
-    7.8 mmol/L to one decimal and decides like 7.8 (NICE NG3 gives its targets in mmol/L to one decimal).
-    Raises InvalidMeasurement when the units measure different things.
+    The value is converted to the limit's unit and, when the limit says so, rounded half up first: 140 mg/dL
+    glucose is 7.8 mmol/L to one decimal and decides like 7.8 (NICE NG3 gives its targets in mmol/L to one
+    decimal). Raises InvalidMeasurement when the units measure different things.
     """
     own = convert(value, unit, limit.unit, code)
     if limit.decimals is not None:
@@ -93,13 +93,16 @@ def judged(rule: Rule) -> bool:
 
 
 def parse_rule(document: object, path: str) -> Rule:
-    """The rule that a document describes, e.g. {key: high, kind: limit, above: 160, unit: "mm[Hg]", severity: red}.
+    """The rule that a document describes, e.g. {key: high, kind: limit, above: 160, unit: "mm[Hg]", severity:
+    red}.
 
-    `kind` may be left out of a limit, which is known by its bounds. `missed` takes `in_a_row`. Any of OTHER_KINDS is
-    kept as it stands. Raises InvalidProtocol with the path of the first fault and its mend.
+    `kind` may be left out of a limit, which is known by its bounds. `missed` takes `in_a_row`. Any of
+    OTHER_KINDS is kept as it stands. Raises InvalidProtocol with the path of the first fault and its mend.
     """
     if not isinstance(document, Mapping):
-        raise _fault("A rule must be a mapping", path, "Write for example {key: high, above: 160, severity: red}.")
+        raise _fault(
+            "A rule must be a mapping", path, "Write for example {key: high, above: 160, severity: red}."
+        )
     kind = _kind(document, path)
     key = _text(document, "key", path)
     if kind == "limit":
@@ -130,13 +133,15 @@ def _kind(document: Mapping[object, object], path: str) -> str:
         return kind
     if kind is None:
         raise _fault("The rule has no kind", f"{path}.kind", f"Write one of {', '.join(KINDS)}.")
-    near = get_close_matches(str(kind)[:40], KINDS, n=1, cutoff=0.5) or [f"one of {', '.join(KINDS)}"]
-    raise _fault(f"The rule's kind {str(kind)[:40]!r} is not known", f"{path}.kind", f"Write {near[0]}.")
+    near = get_close_matches(short(kind), KINDS, n=1, cutoff=0.5) or [f"one of {', '.join(KINDS)}"]
+    raise _fault(f"The rule's kind {shown(kind)} is not known", f"{path}.kind", f"Write {near[0]}.")
 
 
 def _limit(document: Mapping[object, object], key: str, path: str) -> Limit:
     _only(document, {"key", "kind", "unit", "severity", "decimals", *_BOUNDS}, path)
-    given = {name: number(document[name], f"{path}.{name}") for name in _BOUNDS if document.get(name) is not None}
+    given = {
+        name: number(document[name], f"{path}.{name}") for name in _BOUNDS if document.get(name) is not None
+    }
     _require_order(given, path)
     return Limit(
         key,
@@ -160,16 +165,20 @@ def _require_order(bounds: Mapping[str, Decimal], path: str) -> None:
         raise _fault("The limit has no bound", path, f"Write at least one of {', '.join(_BOUNDS)}.")
     for names in (lower, upper):
         if len(names) > 1:
-            raise _fault(f"The limit has both {names[0]} and {names[1]}", f"{path}.{names[1]}", "Keep one of them.")
+            raise _fault(
+                f"The limit has both {names[0]} and {names[1]}", f"{path}.{names[1]}", "Keep one of them."
+            )
     if lower and upper and bounds[lower[0]] >= bounds[upper[0]]:
         mend = f"Make {lower[0]} smaller than {upper[0]}; a band between two numbers is two limits."
         raise _fault("Every value would break the limit", f"{path}.{lower[0]}", mend)
 
 
 def number(given: object, path: str) -> Decimal:
-    """The decimal that a document's number stands for, digit by digit as written; raises InvalidProtocol otherwise."""
+    """The decimal that a document's number stands for, digit by digit as written; raises InvalidProtocol
+    otherwise.
+    """
     if isinstance(given, bool) or not isinstance(given, int | float | Decimal):
-        raise _fault(f"{str(given)[:40]!r} is not a number", path, "Write a number without quotes.")
+        raise _fault(f"{shown(given)} is not a number", path, "Write a number without quotes.")
     # repr of a float is the shortest decimal that reads back as it, which is what was written.
     try:
         return require_number(given if isinstance(given, Decimal) else Decimal(repr(given)), path)
@@ -179,16 +188,18 @@ def number(given: object, path: str) -> Decimal:
 
 
 def _plain(value: Decimal) -> int | float:
-    """A JSON number; a float carries up to 15 digits through JSON and back unchanged, and no bound has more."""
+    """A JSON number; a float carries 15 digits through JSON and back unchanged, and no bound has more."""
     return int(value) if value == value.to_integral_value() else float(value)
 
 
 def _canonical(rest: Mapping[object, object], path: str) -> str:
     try:
-        body = json.dumps(_json(rest, path), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        body = json.dumps(_json(rest, path), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         body.encode()
     except (ValueError, RecursionError) as fault:
-        raise _fault("The rule is not plain JSON", path, "Use texts, finite numbers, lists and mappings.") from fault
+        raise _fault(
+            "The rule is not plain JSON", path, "Use texts, finite numbers, lists and mappings."
+        ) from fault
     if len(body) > _LONGEST_BODY:
         raise _fault("The rule is too long", path, f"Keep it under {_LONGEST_BODY} characters.")
     return body
@@ -198,7 +209,7 @@ def _json(value: object, path: str) -> object:
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
-                raise _fault(f"The name {str(key)[:40]!r} is not a text", path, "Put it in quotes.")
+                raise _fault(f"The name {shown(key)} is not a text", path, "Put it in quotes.")
         return {key: _json(inner, f"{path}.{key}") for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_json(inner, f"{path}[{index}]") for index, inner in enumerate(value)]
@@ -222,21 +233,26 @@ def _severity(document: Mapping[object, object], default: Severity, path: str) -
     for severity in SEVERITIES:
         if given == severity:
             return severity
-    what = f"The severity {str(given)[:40]!r} is not known"
+    what = f"The severity {shown(given)} is not known"
     raise _fault(what, f"{path}.severity", f"Write {', '.join(SEVERITIES[:-1])} or {SEVERITIES[-1]}.")
 
 
 def _whole(document: Mapping[object, object], name: str, least: int, most: int, path: str) -> int:
     given = document[name]
     if isinstance(given, bool) or not isinstance(given, int) or not least <= given <= most:
-        what = f"{name} is {str(given)[:40] if not isinstance(given, int) else 'out of range'}"
+        what = f"{name} is {short(given) if not isinstance(given, int) else 'out of range'}"
         raise _fault(what, f"{path}.{name}", f"Write a whole number from {least} to {most}.")
     return given
 
 
 def _text(document: Mapping[object, object], name: str, path: str) -> str:
     given = document.get(name)
-    if not isinstance(given, str) or not given.strip() or len(given) > _LONGEST_KEY or not given.isprintable():
+    if (
+        not isinstance(given, str)
+        or not given.strip()
+        or len(given) > _LONGEST_KEY
+        or not given.isprintable()
+    ):
         mend = f"Write a {name} of 1 to {_LONGEST_KEY} printable characters, unique within the activity."
         raise _fault(f"The rule has no proper {name}", f"{path}.{name}", mend)
     return given
@@ -245,9 +261,9 @@ def _text(document: Mapping[object, object], name: str, path: str) -> str:
 def _only(document: Mapping[object, object], known: set[str], path: str) -> None:
     for name in document:
         if name not in known:
-            near = get_close_matches(str(name)[:40], sorted(known), n=1, cutoff=0.5)
+            near = get_close_matches(short(name), sorted(known), n=1, cutoff=0.5)
             mend = f"Did you mean {near[0]}?" if near else f"Use only {', '.join(sorted(known))}."
-            raise _fault(f"{str(name)[:40]!r} is not part of this rule", f"{path}.{str(name)[:40]}", mend)
+            raise _fault(f"{shown(name)} is not part of this rule", f"{path}.{short(name)}", mend)
 
 
 def _fault(what: str, where: str, mend: str) -> InvalidProtocol:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from fractions import Fraction
 from typing import NamedTuple
 
-from lockstep.domain.refusal import InvalidMeasurement
+from lockstep.domain.refusal import InvalidMeasurement, short, shown
 
 
 class _Unit(NamedTuple):
@@ -21,8 +21,9 @@ def _unit(quantity: str, scale: str = "1", shift: str = "0") -> _Unit:
     return _Unit(quantity, Fraction(scale), Fraction(shift))
 
 
-# UCUM codes. Pound, inch and foot are exact by definition (international yard and pound, 1959); UCUM defines m[Hg] as
-# 133.3220 kPa, so mm[Hg] is 133.322 Pa here too; 32 degF is 0 Cel and a degree Fahrenheit is 5/9 of a Celsius.
+# UCUM codes. Pound, inch and foot are exact by definition (international yard and pound, 1959); UCUM defines
+# m[Hg] as 133.3220 kPa, so mm[Hg] is 133.322 Pa here too; 32 degF is 0 Cel and a degree Fahrenheit is 5/9 of
+# a Celsius.
 _UNITS: dict[str, _Unit] = {
     "": _unit("answer"),
     "1": _unit("ratio"),
@@ -53,8 +54,9 @@ _UNITS: dict[str, _Unit] = {
     "[iU]": _unit("international units"),
 }
 
-# What devices and people write for a UCUM code, where it can mean nothing else in monitoring at home. "C" and "F" are
-# coulomb and farad in UCUM; nobody measures those here. "in", "st", "P", "units" stay unknown on purpose.
+# What devices and people write for a UCUM code, where it can mean nothing else in monitoring at home. "C" and
+# "F" are coulomb and farad in UCUM; nobody measures those here. "in", "st", "P", "units" stay unknown on
+# purpose.
 _ALIASES: dict[str, str] = {
     "lb": "[lb_av]",
     "lbs": "[lb_av]",
@@ -111,11 +113,13 @@ def require_unit(unit: str, where: str = "unit") -> str:
         return code
     near = get_close_matches(unit[:40], [*_UNITS, *_ALIASES], n=3, cutoff=0.5)
     mend = f"Write a UCUM code such as {', '.join(near or ['kg', 'mm[Hg]', 'mmol/L'])}."
-    raise InvalidMeasurement(f"The unit {unit[:40]!r} is not known", where=where, mend=mend)
+    raise InvalidMeasurement(f"The unit {shown(unit)} is not known", where=where, mend=mend)
 
 
 def is_glucose(code: str) -> bool:
-    """Whether a code (LOINC, or a local one with the word glucose) means glucose, the only substance we convert."""
+    """Whether a code (LOINC, or a local one with the word glucose) means glucose, the only substance we
+    convert.
+    """
     return code in _GLUCOSE or _GLUCOSE_WORD.search(code.lower()) is not None
 
 
@@ -124,15 +128,16 @@ def convertible(unit: str, to: str, code: str = "") -> bool:
     first, second = ucum(unit), ucum(to)
     if first is None or second is None:
         return False
-    return first == second or _UNITS[first].quantity == _UNITS[second].quantity or _by_substance(first, second, code)
+    return _UNITS[first].quantity == _UNITS[second].quantity or _by_substance(first, second, code)
 
 
 def convert(value: Decimal, unit: str, to: str, code: str = "") -> Decimal:
     """`value`, given in `unit`, expressed in `to`: exact where a short decimal is, else to 50 digits.
 
-    There and back gives the same number, for numbers that `require_number` lets through. Between mg/dL and mmol/L the
-    substance must be known, hence `code`; glucose is 18.016 mg/dL per mmol/L. Raises InvalidMeasurement for an unknown
-    unit, for units of different quantities, and for numbers without a sensible size.
+    There and back gives the same number, for numbers that `require_number` lets through. Between mg/dL and
+    mmol/L the substance must be known, hence `code`; glucose is 18.016 mg/dL per mmol/L. Raises
+    InvalidMeasurement for an unknown unit, for units of different quantities, and for numbers without a
+    sensible size.
     """
     first, second = require_unit(unit), require_unit(to)
     _require_size(value)
@@ -153,17 +158,23 @@ def round_half_up(value: Decimal, decimals: int) -> Decimal:
 
 
 def require_number(value: Decimal, where: str = "value") -> Decimal:
-    """`value` written plainly (no exponent, no minus zero); raises InvalidMeasurement where it is no sensible number.
+    """`value` written plainly (no exponent, no minus zero); raises InvalidMeasurement where it is no sensible
+    number.
 
-    Sensible: finite, below 10^12, at most 15 significant digits and 12 decimals. So nobody can make us build a number
-    of a billion digits with 1e999999999, and every value survives a round trip through JSON and PostgreSQL.
+    Sensible: finite, below 10^12, at most 15 significant digits and 12 decimals. So nobody can make us build
+    a number of a billion digits with 1e999999999, and every value survives a round trip through JSON and
+    PostgreSQL.
     """
     if not value.is_finite():
-        raise InvalidMeasurement(f"The value {value} is not a number", where=where, mend="Send a finite number.")
+        raise InvalidMeasurement(
+            f"The value {value} is not a number", where=where, mend="Send a finite number."
+        )
     _, digits, exponent = value.as_tuple()
     assert isinstance(exponent, int)
     zero = not value
-    if not -_MOST_DECIMALS <= exponent <= _MOST_MAGNITUDE or (not zero and value.adjusted() >= _MOST_MAGNITUDE):
+    if not -_MOST_DECIMALS <= exponent <= _MOST_MAGNITUDE or (
+        not zero and value.adjusted() >= _MOST_MAGNITUDE
+    ):
         mend = "Send a number below 10^12 with at most 12 decimals, in a unit that suits it."
         raise InvalidMeasurement("The value is absurdly large or small", where=where, mend=mend)
     if len(digits) > _MOST_DIGITS:
@@ -175,8 +186,13 @@ def require_number(value: Decimal, where: str = "value") -> Decimal:
 
 def _require_size(value: Decimal) -> None:
     """Wider than `require_number`, because what a conversion gave may be converted again."""
-    if not value.is_finite() or len(value.as_tuple().digits) > 2 * _LONG.prec or abs(value.adjusted()) > _LONG.prec:
-        raise InvalidMeasurement(f"The value {value} cannot be converted", where="value", mend="Send a sensible number.")
+    if (
+        not value.is_finite()
+        or len(value.as_tuple().digits) > 2 * _LONG.prec
+        or abs(value.adjusted()) > _LONG.prec
+    ):
+        what = f"The value {short(value)} cannot be converted"
+        raise InvalidMeasurement(what, where="value", mend="Send a sensible number.")
 
 
 def _by_substance(first: str, second: str, code: str) -> bool:
@@ -186,18 +202,22 @@ def _by_substance(first: str, second: str, code: str) -> bool:
 def _not_the_same(first: str, second: str, code: str) -> InvalidMeasurement:
     if {first, second} == {"mg/dL", "mmol/L"}:
         mend = "Only glucose can be converted; send the value in the unit that the protocol uses."
-        return InvalidMeasurement(f"mg/dL and mmol/L of {code or 'an unnamed substance'!r}", where="unit", mend=mend)
+        return InvalidMeasurement(
+            f"mg/dL and mmol/L of {code or 'an unnamed substance'!r}", where="unit", mend=mend
+        )
     mend = f"Send a value in a unit of {_UNITS[second].quantity}."
     what = f"A value in {first or 'no unit'!r} cannot be expressed in {second or 'no unit'!r}"
     return InvalidMeasurement(what, where="unit", mend=mend)
 
 
 def _decimal(exact: Fraction) -> Decimal:
-    """The short decimal that `exact` is, or is but for the noise of an earlier conversion; else 50 digits of it."""
+    """The short decimal that `exact` is, or is but for the noise of an earlier conversion; else 50 digits of
+    it.
+    """
     long = _LONG.divide(Decimal(exact.numerator), Decimal(exact.denominator))
-    short = _SHORT.plus(long)
-    if abs(Fraction(short) - exact) <= abs(exact) * _NOISE:
-        return _plain(short)
+    brief = _SHORT.plus(long)
+    if abs(Fraction(brief) - exact) <= abs(exact) * _NOISE:
+        return _plain(brief)
     return long
 
 
