@@ -7,7 +7,7 @@ from functools import cache
 from importlib import resources
 from zoneinfo import ZoneInfo
 
-import tzdata
+import tzdata  # type: ignore[import-untyped]
 
 from lockstep.domain.refusal import UnknownZone
 
@@ -15,10 +15,11 @@ from lockstep.domain.refusal import UnknownZone
 _NOT_PLACES = frozenset({"Factory"})
 _LAST_MOMENT = time(23, 59, 59, 999999)
 _DAY = timedelta(days=1)
+_TICK = timedelta.resolution
 
 
 def zone_data_version() -> str:
-    """The release of the IANA database in use, such as '2026f'; the same on every machine of one installation."""
+    """The release of the IANA database in use, such as '2026f'; it does not depend on the machine."""
     return str(tzdata.IANA_VERSION)
 
 
@@ -31,7 +32,7 @@ def require_zone(zone: str) -> str:
 
 @cache
 def zone_names() -> frozenset[str]:
-    """Every name of the IANA database, links included; names that only this machine knows are not among them."""
+    """Every name of the IANA database, links included; none that only this machine knows."""
     listed = resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
     return frozenset(listed) - _NOT_PLACES
 
@@ -67,13 +68,21 @@ def day_exists(on: date, zone: str) -> bool:
 def next_midnight(instant: datetime, zone: str) -> datetime:
     """The first instant (UTC), after `instant`, of a local date later than the one at `instant`."""
     today = local_of(instant, zone).date()
-    return _first(lambda at: local_of(at, zone).date() > today, instant, instant + 3 * _DAY)
+
+    def is_later(at: datetime) -> bool:
+        return local_of(at, zone).date() > today
+
+    usual = instant_of(datetime.combine(today + _DAY, time.min), zone)
+    if usual > instant and is_later(usual) and not is_later(usual - _TICK):
+        return usual
+    # A change of civil time surrounds midnight.
+    return _first(is_later, instant, instant + 3 * _DAY)
 
 
 def _first(holds: Callable[[datetime], bool], low: datetime, high: datetime) -> datetime:
-    """The first instant in (low, high] from which `holds` is true; it is false at `low` and true at `high`."""
+    """The first instant in (low, high] at which `holds`; it is false at `low` and true at `high`."""
     low, high = low.astimezone(UTC), high.astimezone(UTC)
-    while high - low > timedelta(microseconds=1):
+    while high - low > _TICK:
         middle = low + (high - low) / 2
         low, high = (low, middle) if holds(middle) else (middle, high)
     return high
@@ -81,7 +90,7 @@ def _first(holds: Callable[[datetime], bool], low: datetime, high: datetime) -> 
 
 @cache
 def _loaded(zone: str) -> ZoneInfo:
-    """The rules of a zone from the packaged database, never from the machine's own, so that machines agree."""
+    """The rules of a zone, from the packaged database and never the machine's own: machines agree."""
     file = resources.files("tzdata").joinpath("zoneinfo", *require_zone(zone).split("/"))
     with file.open("rb") as data:
         return ZoneInfo.from_file(data, key=zone)
@@ -89,5 +98,6 @@ def _loaded(zone: str) -> ZoneInfo:
 
 def _unknown(zone: object) -> UnknownZone:
     near = get_close_matches(str(zone), sorted(zone_names()), n=3, cutoff=0.6)
-    mend = f"Did you mean {' or '.join(near)}?" if near else "Use a name of the IANA database, such as Europe/Amsterdam."
+    known = "Use a name of the IANA database, such as Europe/Amsterdam."
+    mend = f"Did you mean {' or '.join(near)}?" if near else known
     return UnknownZone(f"The civil time zone {str(zone)[:64]!r} is not known", mend=mend)

@@ -1,4 +1,4 @@
-"""When an activity is due: the recurrence of its windows in civil time, found by arithmetic from any instant."""
+"""When an activity is due: its windows in civil time, found by arithmetic from any instant."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 
 from lockstep.domain.civil import day_exists, instant_of, local_of
-from lockstep.domain.days import LAST_ON, Days, EveryDays, Monthly, OnDays, Weekly
+from lockstep.domain.days import LAST_ON, EveryDays, Fault, OnDays, Weekly, limits
+from lockstep.domain.months import Monthly
 from lockstep.domain.occurrence import Window
 from lockstep.domain.refusal import InvalidSchedule
 
@@ -20,9 +21,12 @@ MOST_MINUTES = 366 * 1440
 MOST_DAYS = 36_600
 MOST_WINDOWS = 1_000_000
 _DAY_MINUTES = 1440
-# An instant's local date, a gap of up to a day and a window that crosses midnight: two dates more than it lasts.
+# A window that crosses midnight, and a gap of up to a day: it may begin two dates earlier than it lasts.
 _MARGIN_DAYS = 2
 _FIRST = date(2, 1, 1)
+
+
+Days = EveryDays | Weekly | Monthly | OnDays
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,9 @@ class TimeOfDay:
 class Schedule:
     """A recurrence: on which dates, at which times, within which bounds.
 
-    Bounds hold together: days [from_day, from_day + for_days) after the anchor, civil dates [from_on, until_on), and
-    the first `count` nominal windows within them. Without `anchor_on` the enrolment's anchor is meant.
+    Bounds hold together: days [from_day, from_day + for_days) after the anchor, civil dates
+    [from_on, until_on), and the first `count` nominal windows within them. Without `anchor_on` the
+    enrolment's anchor is meant.
     """
 
     days: Days
@@ -64,12 +69,13 @@ class AfterEvent:
 def windows(schedule: Schedule, *, anchor_on: date, zone: str, from_at: datetime) -> Iterator[Window]:
     """Every window that closes after `from_at`, ordered by opening and slot; endless unless bounded.
 
-    The first costs the same however long ago the anchor was. A local date that does not exist has no window, though it
-    uses up its share of `count`, so that keys do not depend on the zone; a repeated date has its windows once.
+    The first costs the same however long ago the anchor was. A local date that does not exist has no window,
+    though it uses up its share of `count`, so that keys do not depend on the zone; a repeated date has each
+    window once.
     """
     held: list[Window] = []
     for on, times in _nominal(schedule, anchor_on, _earliest(schedule, zone, from_at)):
-        # A time that a gap moves may come to lie after the next date's first, so windows wait until none can precede them.
+        # A gap may move a time beyond the next date's first: windows wait until none can precede them.
         bound = _no_opening_before(on, times[0], zone)
         held.sort(key=_order)
         while held and held[0].opens_at < bound:
@@ -99,7 +105,7 @@ def _nominal(schedule: Schedule, anchor_on: date, start: int) -> Iterator[tuple[
     start = max(first, start)
     left = _left(schedule, anchor, first, start)
     for ordinal in schedule.days.dates(anchor, start):
-        if ordinal >= end or left is not None and left <= 0:
+        if ordinal >= end or (left is not None and left <= 0):
             return
         yield date.fromordinal(ordinal), schedule.times[:left]
         left = None if left is None else left - len(schedule.times)
@@ -133,7 +139,8 @@ def _no_opening_before(on: date, first: TimeOfDay, zone: str) -> datetime:
 def _window(on: date, time_of_day: TimeOfDay, zone: str) -> Window | None:
     """The window of a date; None if the date does not exist.
 
-    Both ends are civil times. Where a gap moves the opening and would take more than half of the window, it moves whole.
+    Both ends are civil times. Where a gap moves the opening and takes more than half of the window, the whole
+    window moves, so that nobody is asked for something within a minute.
     """
     opens = datetime.combine(on, time_of_day.opens)
     lasts = timedelta(minutes=time_of_day.lasts_minutes)
@@ -173,61 +180,55 @@ def validate(schedule: Schedule | AfterEvent) -> None:
 
 def faults(schedule: Schedule | AfterEvent) -> Iterator[InvalidSchedule]:
     """Everything that makes the schedule impossible to honour, each with where it is and how to mend it."""
-    if isinstance(schedule, AfterEvent):
-        found = _event_faults(schedule)
-    else:
-        found = _schedule_faults(schedule)
+    found = _event_faults(schedule) if isinstance(schedule, AfterEvent) else _schedule_faults(schedule)
     for where, what, mend in found:
         yield InvalidSchedule(what, where=where, mend=mend)
 
 
-def _event_faults(schedule: AfterEvent) -> Iterator[tuple[str, str, str]]:
+def _event_faults(schedule: AfterEvent) -> Iterator[Fault]:
     if not schedule.event.strip():
         yield "event", "No event is named", "Name what opens the window, such as 'meal'."
-    yield from _limits("delay_minutes", schedule.delay_minutes, 0, MOST_MINUTES)
-    yield from _limits("lasts_minutes", schedule.lasts_minutes, 1, MOST_MINUTES)
+    yield from limits("delay_minutes", schedule.delay_minutes, 0, MOST_MINUTES)
+    yield from limits("lasts_minutes", schedule.lasts_minutes, 1, MOST_MINUTES)
 
 
-def _schedule_faults(schedule: Schedule) -> Iterator[tuple[str, str, str]]:
+def _schedule_faults(schedule: Schedule) -> Iterator[Fault]:
     for where, what, mend in schedule.days.faults():
         yield f"days.{where}", what, mend
     yield from _time_faults(schedule.times)
-    yield from _limits("from_day", schedule.from_day, 0, MOST_DAYS)
+    yield from limits("from_day", schedule.from_day, 0, MOST_DAYS)
     if schedule.for_days is not None:
-        yield from _limits("for_days", schedule.for_days, 1, MOST_DAYS)
+        yield from limits("for_days", schedule.for_days, 1, MOST_DAYS)
     if schedule.count is not None:
-        yield from _limits("count", schedule.count, 1, MOST_WINDOWS)
-    if schedule.from_on is not None and schedule.until_on is not None and schedule.from_on >= schedule.until_on:
+        yield from limits("count", schedule.count, 1, MOST_WINDOWS)
+    if schedule.from_on and schedule.until_on and schedule.from_on >= schedule.until_on:
         yield "until_on", "The schedule ends before it begins", "Give an end (exclusive) after from_on."
 
 
-def _time_faults(times: tuple[TimeOfDay, ...]) -> Iterator[tuple[str, str, str]]:
+def _time_faults(times: tuple[TimeOfDay, ...]) -> Iterator[Fault]:
     if not times:
         yield "times", "No time of day is named", "Name at least one window."
     if len(times) > MOST_TIMES:
         yield "times", f"{len(times)} times a day are too many", f"Name at most {MOST_TIMES}."
     labels = [time_of_day.label for time_of_day in times]
     for position, time_of_day in enumerate(times):
+        where = f"times[{position}]"
         if not time_of_day.label.strip():
-            yield f"times[{position}].label", "The window has no label", "Give it a word, such as 'morning'."
+            yield f"{where}.label", "The window has no label", "Give it a word, such as 'morning'."
         if time_of_day.label in labels[:position]:
-            yield f"times[{position}].label", f"The label {time_of_day.label!r} is used twice", "Labels are unique in a day."
+            yield f"{where}.label", f"The label {time_of_day.label!r} is used twice", "Use it once."
         if time_of_day.opens.tzinfo is not None or time_of_day.opens.microsecond:
-            yield f"times[{position}].opens", "Not a civil time of whole seconds", "Give a time such as 08:00."
-        yield from _limits(f"times[{position}].lasts_minutes", time_of_day.lasts_minutes, 1, MOST_MINUTES)
+            yield f"{where}.opens", "Not a civil time of whole seconds", "Give a time such as 08:00."
+        yield from limits(f"{where}.lasts_minutes", time_of_day.lasts_minutes, 1, MOST_MINUTES)
     if list(times) != sorted(times, key=lambda each: (each.opens.replace(tzinfo=None), each.label)):
         yield "times", "The times are not in order", "Sort them by opening, then label."
-
-
-def _limits(where: str, value: int, least: int, most: int) -> Iterator[tuple[str, str, str]]:
-    if not least <= value <= most:
-        yield where, f"{value} is out of range", f"Use {least} to {most}."
 
 
 def in_words(schedule: Schedule | AfterEvent) -> str:
     """The schedule as a sentence would say it: 'every 2 days at 08:00–10:00 (morning)'."""
     if isinstance(schedule, AfterEvent):
-        return f"{_lasting(schedule.delay_minutes)} after {schedule.event}, for {_lasting(schedule.lasts_minutes)}"
+        delay, lasts = _lasting(schedule.delay_minutes), _lasting(schedule.lasts_minutes)
+        return f"{delay} after {schedule.event}, for {lasts}"
     times = [_time_in_words(time_of_day) for time_of_day in schedule.times]
     return " ".join([schedule.days.in_words(), "at", ", ".join(times), *_bounds_in_words(schedule)])
 
