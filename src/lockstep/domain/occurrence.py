@@ -18,12 +18,8 @@ class OccurrenceState(StrEnum):
     WAIVED = "waived"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Slot:
-    """A window of an activity within a local date: its key is (on, label)."""
-
-    on: "date"
-    label: str
+Key = tuple[date, str]
+"""What names an occurrence within an activity of an enrolment: nominal local date and slot label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +30,38 @@ class Window:
     slot: str
     opens_at: datetime
     closes_at: datetime
+
+
+class Fate(StrEnum):
+    """What the timeline alone makes of an occurrence."""
+
+    ASKED = "asked"
+    SUPERSEDED = "superseded"
+    WAIVED = "waived"
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """An occurrence on an enrolment's timeline, before anything was measured.
+
+    `opens_at` is when it was really asked: E for one asked at once, else the nominal opening. `nominal_at` is the nominal
+    opening. `judge_at` is closes plus grace. `ended_at` says when it was superseded or waived.
+    """
+
+    activity_key: str
+    on: date
+    slot: str
+    opens_at: datetime
+    closes_at: datetime
+    judge_at: datetime
+    nominal_at: datetime
+    quantity: int
+    protocol_id: int
+    version_number: int
+    fate: Fate
+    ended_at: datetime | None = None
+
+    @property
+    def key(self) -> Key:
+        """Nominal local date and slot label."""
+        return (self.on, self.slot)

@@ -1,0 +1,289 @@
+"""The occurrences of an activity along an enrolment's timeline, and the earliest undecided one of each."""
+
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+
+from lockstep.domain.civil import instant_of, local_of
+from lockstep.domain.occurrence import Fate, Key, Occurrence, Window
+from lockstep.domain.content import Activity, OnSwitch, timing
+from lockstep.domain.schedule import AfterEvent, windows
+from lockstep.domain.timeline import PatientEvent, Segment, Span
+
+_DAY = timedelta(days=1)
+_SCAN = 1000
+"""Openings looked at beyond the first undecided one for an earlier judgement: more than any activity has open at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What an enrolment's agenda was computed for; see the table agenda_head."""
+
+    enrolment_id: int
+    protocol_id: int
+    version_number: int
+    generation: int
+    cohort_id: int
+    individual: bool
+    computed_at: datetime
+    next_change_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The earliest undecided occurrence of one activity; `taken` counts towards its quantity."""
+
+    enrolment_id: int
+    activity_key: str
+    cohort_id: int
+    protocol_id: int
+    version_number: int
+    on: date
+    slot: str
+    opens_at: datetime
+    closes_at: datetime
+    judge_at: datetime
+    taken: int
+    missed_in_a_row: int
+
+    @property
+    def key(self) -> Key:
+        """Nominal local date and slot label."""
+        return (self.on, self.slot)
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What an agenda is computed from: the timeline with the anchor of its schedules, the organisation's outages, events."""
+
+    timeline: tuple[Segment, ...]
+    anchor_on: date
+    outages: tuple[Span, ...] = ()
+    events: tuple[PatientEvent, ...] = ()
+
+
+def occurrences(
+    course: Course, activity_key: str, *, from_at: datetime, in_pauses: bool = True
+) -> Iterator[Occurrence]:
+    """Every occurrence with closes_at after `from_at`, each segment's in order of opening; lazy, endless when unbounded.
+
+    Without `in_pauses`, occurrences that open in a pause (all waived) are left out.
+
+    The rules are those of switching.md "What happens around E" (numbers 2 to 5), for pauses and changes of zone likewise:
+    an open occurrence goes on where the timing stays the same; another is superseded (waived by a pause or the end); one
+    of the new timing that contains E is asked at once if enough of its window remains, else waived; a key that closed
+    before E is not asked again.
+    """
+    for index, segment in enumerate(course.timeline):
+        if segment.paused and not in_pauses:
+            continue
+        yield from _of_segment(course, index, activity_key, from_at)
+
+
+def earliest_undecided(
+    course: Course, activity_key: str, *, from_at: datetime, decided: Container[Key]
+) -> Occurrence | None:
+    """The asked occurrence judged first among those not decided that close after `from_at`; None when there is none any more.
+
+    Everything that closed until `from_at` is taken for decided; `decided` holds the keys of later ones.
+    """
+    found = occurrences(course, activity_key, from_at=from_at, in_pauses=False)
+    best: Occurrence | None = None
+    for seen, occurrence in enumerate(found):
+        if seen > _SCAN or (best is not None and occurrence.nominal_at >= best.judge_at):
+            break
+        if occurrence.fate is not Fate.ASKED or occurrence.key in decided:
+            continue
+        if best is None or (occurrence.judge_at, occurrence.opens_at) < (best.judge_at, best.opens_at):
+            best = occurrence
+    return best
+
+
+def activity_keys(timeline: Sequence[Segment]) -> list[str]:
+    """Keys of the activities of every span, in order of first appearance."""
+    keys: dict[str, None] = {}
+    for segment in timeline:
+        if segment.content is not None:
+            keys.update(dict.fromkeys(activity.key for activity in segment.content.activities))
+    return list(keys)
+
+
+def activity_of(segment: Segment, key: str) -> Activity | None:
+    """The activity as in force in the span, or None."""
+    if segment.content is None:
+        return None
+    return next((activity for activity in segment.content.activities if activity.key == key), None)
+
+
+def _of_segment(course: Course, index: int, key: str, from_at: datetime) -> Iterator[Occurrence]:
+    segment = course.timeline[index]
+    activity = activity_of(segment, key)
+    if activity is None:
+        return
+    for window in _windows(course, segment, activity, max(from_at, segment.from_at)):
+        if segment.until_at is not None and window.opens_at >= segment.until_at:
+            return
+        occurrence = _occurrence(course, index, activity, window)
+        if occurrence is not None:
+            yield occurrence
+
+
+def _windows(course: Course, segment: Segment, activity: Activity, from_at: datetime) -> Iterator[Window]:
+    schedule = activity.schedule
+    if isinstance(schedule, AfterEvent):
+        return _event_windows(course, segment, schedule, from_at)
+    found = windows(schedule, anchor_on=course.anchor_on, zone=segment.zone, from_at=from_at)
+    if not course.outages:
+        return found
+    earlier = windows(schedule, anchor_on=course.anchor_on, zone=segment.zone, from_at=from_at - _reach(course, from_at))
+    return (window for window in _extended(earlier, course.outages) if window.closes_at > from_at)
+
+
+def _reach(course: Course, from_at: datetime) -> timedelta:
+    """How much earlier a window may nominally have closed that outages keep open at the instant."""
+    return sum(
+        ((outage.until_at or from_at) - outage.from_at for outage in course.outages if outage.from_at < from_at),
+        start=timedelta(),
+    )
+
+
+def _extended(found: Iterator[Window], outages: Sequence[Span]) -> Iterator[Window]:
+    """Each window longer by the outages it met, never past the next opening."""
+    ahead = next(found, None)
+    while ahead is not None:
+        window, ahead = ahead, next(found, None)
+        closes_at = _outlasting(window, outages)
+        if ahead is not None and closes_at > window.closes_at:
+            closes_at = max(window.closes_at, min(closes_at, ahead.opens_at))
+        yield replace(window, closes_at=closes_at) if closes_at != window.closes_at else window
+
+
+def _outlasting(window: Window, outages: Sequence[Span]) -> datetime:
+    closes_at = window.closes_at
+    for outage in outages:
+        if outage.until_at is not None and outage.from_at < closes_at and outage.until_at > window.opens_at:
+            closes_at += outage.until_at - max(outage.from_at, window.opens_at)
+    return closes_at
+
+
+def _event_windows(course: Course, segment: Segment, schedule: AfterEvent, from_at: datetime) -> Iterator[Window]:
+    # Asked under the version in force when the event happened: the event lies in the segment, the window may lie after it.
+    for event in course.events:
+        if event.event != schedule.event or not Span(segment.from_at, segment.until_at).holds(event.at):
+            continue
+        opens_at = event.at + timedelta(minutes=schedule.delay_minutes)
+        closes_at = opens_at + timedelta(minutes=schedule.lasts_minutes)
+        local = local_of(event.at, segment.zone)
+        if closes_at > from_at:
+            yield Window(local.date(), f"{schedule.event} {local:%H:%M:%S}", opens_at, closes_at)
+
+
+def _occurrence(course: Course, index: int, activity: Activity, window: Window) -> Occurrence | None:
+    """The window's occurrence with its fate; None where an earlier segment's occurrence is the same one."""
+    segment = course.timeline[index]
+    assert segment.version_number is not None
+    begun = Occurrence(
+        activity_key=activity.key,
+        on=window.on,
+        slot=window.slot,
+        opens_at=window.opens_at,
+        closes_at=window.closes_at,
+        judge_at=window.closes_at + timedelta(minutes=activity.grace_minutes),
+        nominal_at=window.opens_at,
+        quantity=activity.quantity,
+        protocol_id=segment.protocol_id,
+        version_number=segment.version_number,
+        fate=Fate.ASKED,
+    )
+    if segment.paused:
+        return None if _goes_on(course, index, begun) else replace(begun, fate=Fate.WAIVED, ended_at=window.opens_at)
+    if isinstance(activity.schedule, AfterEvent):
+        return _ended_by_pause_only(course, index, begun)
+    if index > 0 and window.opens_at < segment.from_at + _DAY + (window.closes_at - window.opens_at):
+        if _was_used(course, index, begun):
+            return None
+        if window.opens_at < segment.from_at:
+            begun = _asked_at_once(begun, segment)
+    elif window.opens_at < segment.from_at:
+        begun = _asked_at_once(begun, segment)
+    return _ended(course, index, begun, activity)
+
+
+def _asked_at_once(begun: Occurrence, segment: Segment) -> Occurrence:
+    """Rule 4: asked at E if at least the set share of the window remains after E and after quiet hours, else waived."""
+    assert segment.content is not None
+    asked_at = _after_quiet(segment.from_at, segment.content.on_switch, segment.zone)
+    whole = (begun.closes_at - begun.nominal_at) / timedelta(microseconds=1)
+    remains = (begun.closes_at - asked_at) / timedelta(microseconds=1)
+    if remains <= 0 or Decimal(int(remains)) < segment.content.on_switch.ask_at_once * Decimal(int(whole)):
+        return replace(begun, fate=Fate.WAIVED, ended_at=segment.from_at)
+    return replace(begun, opens_at=segment.from_at)
+
+
+def _after_quiet(at: datetime, setting: OnSwitch, zone: str) -> datetime:
+    if setting.quiet_from is None or setting.quiet_until is None:
+        return at
+    local = local_of(at, zone)
+    if not _in_quiet(local.time(), setting.quiet_from, setting.quiet_until):
+        return at
+    ends = datetime.combine(local.date(), setting.quiet_until)
+    if ends <= local:
+        ends += _DAY
+    return instant_of(ends, zone)
+
+
+def _in_quiet(now: time, quiet_from: time, quiet_until: time) -> bool:
+    if quiet_from <= quiet_until:
+        return quiet_from <= now < quiet_until
+    return now >= quiet_from or now < quiet_until
+
+
+def _ended(course: Course, index: int, begun: Occurrence, activity: Activity) -> Occurrence:
+    """Follow an asked occurrence through later segments until it closes: it goes on, is superseded, or is waived."""
+    if begun.fate is not Fate.ASKED:
+        return begun
+    timeline = course.timeline
+    while True:
+        until_at = timeline[index].until_at
+        if until_at is None or begun.closes_at <= until_at:
+            return begun
+        if index + 1 == len(timeline) or timeline[index + 1].paused:
+            return replace(begun, fate=Fate.WAIVED, ended_at=until_at)
+        after = activity_of(timeline[index + 1], activity.key)
+        if after is None or timing(after) != timing(activity):
+            return replace(begun, fate=Fate.SUPERSEDED, ended_at=until_at)
+        index += 1
+
+
+def _ended_by_pause_only(course: Course, index: int, begun: Occurrence) -> Occurrence:
+    for later in course.timeline[index + 1 :]:
+        if later.from_at >= begun.closes_at:
+            return begun
+        if later.paused:
+            return replace(begun, fate=Fate.WAIVED, ended_at=later.from_at)
+    ends = course.timeline[-1].until_at
+    if ends is not None and ends < begun.closes_at:
+        return replace(begun, fate=Fate.WAIVED, ended_at=ends)
+    return begun
+
+
+def _goes_on(course: Course, index: int, begun: Occurrence) -> bool:
+    """Whether the window opened before this segment, so that an earlier segment speaks for it."""
+    return index > 0 and begun.nominal_at < course.timeline[index].from_at
+
+
+def _was_used(course: Course, index: int, begun: Occurrence) -> bool:
+    """Whether an earlier segment's occurrence of the same key was asked and closed before this segment, or goes on into it."""
+    begins = course.timeline[index].from_at
+    look_from = min(begins, begun.nominal_at) - _DAY - (begun.closes_at - begun.nominal_at)
+    for earlier in range(index - 1, -1, -1):
+        segment = course.timeline[earlier]
+        if segment.until_at is not None and segment.until_at <= look_from:
+            return False
+        for occurrence in _of_segment(course, earlier, begun.activity_key, look_from):
+            if occurrence.nominal_at >= begins:
+                break
+            if occurrence.key == begun.key and occurrence.fate is Fate.ASKED:
+                return True
+    return False

@@ -1,0 +1,288 @@
+"""Brings the agendas of enrolments in step with what is in force, each computed from its own facts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg import Connection
+
+from lockstep.domain.agenda import Course, Head, Row, activity_keys, activity_of, earliest_undecided
+from lockstep.domain.occurrence import Fate, Key, Occurrence, OccurrenceState
+from lockstep.domain.switch import AcceptedSwitch, zone_at
+from lockstep.domain.timeline import EnrolmentFacts, Segment, Span, World, as_of, in_force, next_change, segments
+from lockstep.store import agenda as store
+from lockstep.store import timeline as facts_store
+
+_OUTAGES_REACH = timedelta(days=45)
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """The agenda of one enrolment as it must be; no head when nothing is left to do (discharged)."""
+
+    head: Head | None
+    occurrences: Mapping[str, Occurrence]
+    rows: Sequence[Row]
+
+
+def bring_in_step(
+    connection: Connection[Any],
+    *,
+    organisation_id: int,
+    enrolment_ids: Sequence[int],
+    now: datetime,
+    changed_at: datetime | None = None,
+) -> int:
+    """Heads and rows of the enrolments are what the facts in force at `now` demand; returns how many enrolments there were.
+
+    `changed_at` is the beginning of a fact that the caller has just written, if it lies before `now`. New enrolments get
+    their head. Measurements already taken inside a window that a switch newly asks count for it (rule 4). Idempotent.
+    Locks: the heads in key order, for no key update, then their rows.
+    """
+    ids = sorted(set(enrolment_ids))
+    heads = store.lock_heads(connection, organisation_id=organisation_id, enrolment_ids=ids)
+    # Facts are read after the locks: whoever wrote some before us has committed them, and nobody writes more until we end.
+    known = facts_store.load_enrolments(connection, organisation_id=organisation_id, enrolment_ids=ids)
+    rows = store.list_rows(connection, organisation_id=organisation_id, enrolment_ids=ids)
+    protocol_ids = {assigned.protocol_id for facts in known.values() for assigned in facts.assignments}
+    protocol_ids |= {head.protocol_id for head in heads.values()}
+    world = facts_store.load_world(connection, organisation_id=organisation_id, protocol_ids=protocol_ids)
+    outages = facts_store.load_outages(connection, organisation_id=organisation_id, since_at=now - _OUTAGES_REACH)
+    floors = {
+        enrolment_id: floor_of(heads.get(enrolment_id), rows.get(enrolment_id, ()), facts, world, now, changed_at)
+        for enrolment_id, facts in known.items()
+    }
+    decided = store.list_decided(
+        connection,
+        organisation_id=organisation_id,
+        enrolment_ids=ids,
+        closes_after=min(floors.values(), default=now),
+    )
+    cohorts = store.ensure_cohorts(
+        connection,
+        organisation_id=organisation_id,
+        wanted={(zone_at(facts.zones, now), facts.anchor_on) for facts in known.values()},
+    )
+    _save(
+        connection,
+        organisation_id,
+        now,
+        [
+            _Subject(
+                enrolment_id,
+                facts,
+                heads.get(enrolment_id),
+                rows.get(enrolment_id, []),
+                floors[enrolment_id],
+                cohorts[zone_at(facts.zones, now), facts.anchor_on],
+            )
+            for enrolment_id, facts in known.items()
+        ],
+        world,
+        outages,
+        decided,
+    )
+    return len(known)
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    enrolment_id: int
+    facts: EnrolmentFacts
+    head: Head | None
+    rows: Sequence[Row]
+    floor: datetime
+    cohort_id: int
+
+
+def floor_of(
+    head: Head | None,
+    rows: Sequence[Row],
+    facts: EnrolmentFacts,
+    world: World,
+    now: datetime,
+    changed_at: datetime | None,
+) -> datetime:
+    """The instant before whose end every closed occurrence is decided: nothing that closed until then needs looking at.
+
+    The rows are the earliest undecided occurrences of the timeline they were computed for. What they were not computed
+    for begins at the earliest change since: a switch that the head has not seen, a known change reached, the caller's fact.
+    """
+    if head is None:
+        return facts.assignments[0].from_at
+    changes = [row.opens_at for row in rows]
+    changes += [
+        switch.effective_for(facts.zones) for switch in world[head.protocol_id].switches if _unseen(switch, head)
+    ]
+    if head.next_change_at is not None:
+        changes.append(head.next_change_at)
+    if changed_at is not None:
+        changes.append(changed_at)
+    return min([*changes, now])
+
+
+def _unseen(switch: AcceptedSwitch, head: Head) -> bool:
+    return switch.generation is not None and switch.generation > head.generation
+
+
+def generation_at(world: World, protocol_id: int, now: datetime) -> int:
+    """The greatest generation on the protocol's timeline that is in force for anybody at the instant; 0 before the first."""
+    return max(
+        (
+            switch.generation
+            for switch in world[protocol_id].switches
+            if switch.generation is not None and switch.first_at <= now
+        ),
+        default=0,
+    )
+
+
+def compute_head(
+    enrolment_id: int, facts: EnrolmentFacts, timeline: tuple[Segment, ...], world: World, *, cohort_id: int, now: datetime
+) -> Head | None:
+    """The head for the facts in force at the instant; None after discharge."""
+    segment = in_force(timeline, now) or (timeline[0] if timeline and timeline[0].from_at > now else None)
+    if segment is None:
+        return None
+    return Head(
+        enrolment_id=enrolment_id,
+        protocol_id=segment.protocol_id,
+        version_number=segment.version_number or 0,
+        generation=generation_at(world, segment.protocol_id, now),
+        cohort_id=cohort_id,
+        individual=is_individual(facts, now),
+        computed_at=now,
+        next_change_at=next_change(timeline, now),
+    )
+
+
+def is_individual(facts: EnrolmentFacts, now: datetime) -> bool:
+    """Whether the enrolment has facts in force or to come that its cohort does not share."""
+    return bool(
+        facts.personal_changes
+        or facts.events
+        or facts.discharged_at is not None
+        or any(pause.until_at is None or pause.until_at > now for pause in facts.pauses)
+        or any(assigned.from_at > now for assigned in facts.assignments)
+        or any(zone.from_at > now for zone in facts.zones)
+    )
+
+
+def compute_occurrences(
+    course: Course, *, floor: datetime, decided: Mapping[str, set[Key]]
+) -> dict[str, Occurrence]:
+    """Per activity the earliest undecided occurrence on the course; activities without one are absent. Pure."""
+    none: set[Key] = set()
+    found = {}
+    for key in activity_keys(course.timeline):
+        earliest = earliest_undecided(course, key, from_at=floor, decided=decided.get(key, none))
+        if earliest is not None:
+            found[key] = earliest
+    return found
+
+
+def _save(
+    connection: Connection[Any],
+    organisation_id: int,
+    now: datetime,
+    subjects: Sequence[_Subject],
+    world: World,
+    outages: tuple[Span, ...],
+    decided: dict[tuple[int, str], set[Key]],
+) -> None:
+    heads: list[Head] = []
+    gone: list[int] = []
+    rows: list[Row] = []
+    empty: list[tuple[int, str]] = []
+    decisions: list[store.Decision] = []
+    for subject in subjects:
+        timeline = segments(subject.facts, world)
+        head = compute_head(
+            subject.enrolment_id, subject.facts, timeline, world, cohort_id=subject.cohort_id, now=now
+        )
+        if head is None:
+            gone.append(subject.enrolment_id)
+            continue
+        heads.append(head)
+        course = Course(as_of(timeline, now), subject.facts.anchor_on, outages, subject.facts.events)
+        new, fulfilled = _rows(connection, organisation_id, subject, course, decided, now)
+        decisions.extend(fulfilled)
+        rows.extend(row for row in new if row not in subject.rows)
+        kept = {row.activity_key for row in new}
+        empty.extend((row.enrolment_id, row.activity_key) for row in subject.rows if row.activity_key not in kept)
+    store.save_decisions(connection, organisation_id=organisation_id, decisions=decisions, decided_at=now)
+    store.save_rows(connection, organisation_id=organisation_id, rows=rows)
+    store.delete_rows(connection, organisation_id=organisation_id, keys=empty)
+    store.save_heads(connection, organisation_id=organisation_id, heads=heads, computed_at=now)
+    store.delete_agendas(connection, organisation_id=organisation_id, enrolment_ids=gone)
+
+
+def _rows(
+    connection: Connection[Any],
+    organisation_id: int,
+    subject: _Subject,
+    course: Course,
+    decided: dict[tuple[int, str], set[Key]],
+    now: datetime,
+) -> tuple[list[Row], list[store.Decision]]:
+    """The rows of one enrolment; measurements taken before a newly asked window opened count for it and may fulfil it."""
+    before = {row.activity_key: row for row in subject.rows}
+    mine = {key: set(keys) for (enrolment_id, key), keys in decided.items() if enrolment_id == subject.enrolment_id}
+    decisions: list[store.Decision] = []
+    rows: list[Row] = []
+    for key in activity_keys(course.timeline):
+        while True:
+            occurrence = earliest_undecided(course, key, from_at=subject.floor, decided=mine.get(key, set()))
+            if occurrence is None:
+                break
+            row = _row(subject, occurrence, before.get(key))
+            if row.taken < 0:
+                taken = _taken_before(connection, organisation_id, subject, course, occurrence)
+                row = replace(row, taken=min(len(taken), occurrence.quantity - 1))
+                if len(taken) >= occurrence.quantity:
+                    last = taken[occurrence.quantity - 1]
+                    decisions.append(
+                        store.Decision(subject.enrolment_id, occurrence, OccurrenceState.FULFILLED, last)
+                    )
+                    mine.setdefault(key, set()).add(occurrence.key)
+                    continue
+            rows.append(row)
+            break
+    return rows, decisions
+
+
+def _row(subject: _Subject, occurrence: Occurrence, before: Row | None) -> Row:
+    """The occurrence as a row; `taken` is -1 where measurements from before it was asked may count for it."""
+    assert occurrence.fate is Fate.ASKED
+    same = before is not None and before.key == occurrence.key and before.opens_at == occurrence.opens_at
+    if same:
+        assert before is not None
+        taken = before.taken
+    else:
+        taken = -1 if occurrence.nominal_at < occurrence.opens_at else 0
+    return Row(
+        enrolment_id=subject.enrolment_id,
+        activity_key=occurrence.activity_key,
+        cohort_id=subject.cohort_id,
+        protocol_id=occurrence.protocol_id,
+        version_number=occurrence.version_number,
+        on=occurrence.on,
+        slot=occurrence.slot,
+        opens_at=occurrence.opens_at,
+        closes_at=occurrence.closes_at,
+        judge_at=occurrence.judge_at,
+        taken=taken,
+        missed_in_a_row=before.missed_in_a_row if before else 0,
+    )
+
+
+def _taken_before(
+    connection: Connection[Any], organisation_id: int, subject: _Subject, course: Course, occurrence: Occurrence
+) -> list[int]:
+    segment = in_force(course.timeline, occurrence.opens_at)
+    activity = activity_of(segment, occurrence.activity_key) if segment else None
+    if activity is None:
+        return []
+    asked = store.Asked(subject.facts.patient_id, activity.code, occurrence.nominal_at, occurrence.closes_at)
+    return store.list_measurements_in(connection, organisation_id=organisation_id, asked=[asked])[0]
