@@ -35,7 +35,7 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m lockstep.store.migrate sql | $(BIN)/squawk --stdin-filepath migrations.sql
+	$(BIN)/python -m lockstep.store.migrate --ours | $(BIN)/squawk --stdin-filepath migrations.sql
 	$(BIN)/deptry src
 
 lock: $(STAMP)
