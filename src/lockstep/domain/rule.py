@@ -1,16 +1,17 @@
 """What makes a measurement, or its absence, an alert."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
-from lockstep.domain.refusal import InvalidMeasurement, InvalidProtocol, short, shown
+from lockstep.domain.refusal import Fault, InvalidMeasurement, InvalidProtocol, short, shown
 from lockstep.domain.unit import convert, require_number, require_unit, round_half_up
 
 Severity = Literal["red", "orange", "grey"]
+T = TypeVar("T")
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 # The kinds of rules that protocols.md names beyond limits and missed occurrences: kept, not yet judged.
@@ -97,21 +98,24 @@ def parse_rule(document: object, path: str) -> Rule:
     red}.
 
     `kind` may be left out of a limit, which is known by its bounds. `missed` takes `in_a_row`. Any of
-    OTHER_KINDS is kept as it stands. Raises InvalidProtocol with the path of the first fault and its mend.
+    OTHER_KINDS is kept as it stands. Raises InvalidProtocol with every fault, its path and its mend.
     """
     if not isinstance(document, Mapping):
-        raise _fault(
-            "A rule must be a mapping", path, "Write for example {key: high, above: 160, severity: red}."
-        )
-    kind = _kind(document, path)
-    key = _text(document, "key", path)
+        mend = "Write for example {key: high, above: 160, severity: red}."
+        raise _fault("A rule must be a mapping", path, mend)
+    faults = _Faults()
+    key = faults.take(lambda: _text(document, "key", path), "")
+    kind = faults.take(lambda: _kind(document, path), "")
+    rule: Rule
     if kind == "limit":
-        return _limit(document, key, path)
-    if kind == "missed":
-        return _missed(document, key, path)
-    rest = {name: value for name, value in document.items() if name not in ("key", "kind")}
-    body = _canonical(rest, path)
-    return OtherRule(key, kind, body)
+        rule = _limit(document, key, path, faults)
+    elif kind == "missed":
+        rule = _missed(document, key, path, faults)
+    else:
+        rest = {name: value for name, value in document.items() if name not in ("key", "kind")}
+        rule = OtherRule(key, kind, faults.take(lambda: _canonical(rest, path), ""))
+    faults.refuse_any()
+    return rule
 
 
 def rule_document(rule: Rule) -> dict[str, object]:
@@ -137,25 +141,37 @@ def _kind(document: Mapping[object, object], path: str) -> str:
     raise _fault(f"The rule's kind {shown(kind)} is not known", f"{path}.kind", f"Write {near[0]}.")
 
 
-def _limit(document: Mapping[object, object], key: str, path: str) -> Limit:
-    _only(document, {"key", "kind", "unit", "severity", "decimals", *_BOUNDS}, path)
-    given = {
-        name: number(document[name], f"{path}.{name}") for name in _BOUNDS if document.get(name) is not None
-    }
-    _require_order(given, path)
+def _limit(document: Mapping[object, object], key: str, path: str, faults: "_Faults") -> Limit:
+    known = {"key", "kind", "unit", "severity", "decimals", *_BOUNDS}
+    faults.take(lambda: _only(document, known, path), None)
+    orange: Severity = "orange"
+    unbounded: dict[str, Decimal] = {}
     return Limit(
         key,
-        **given,
-        unit=_unit(document, path),
-        severity=_severity(document, "orange", path),
-        decimals=_whole(document, "decimals", 0, 9, path) if document.get("decimals") is not None else None,
+        **faults.take(lambda: _bounds(document, path), unbounded),
+        unit=faults.take(lambda: _unit(document, path), ""),
+        severity=faults.take(lambda: _severity(document, orange, path), orange),
+        decimals=faults.take(lambda: _decimals(document, path), None),
     )
 
 
-def _missed(document: Mapping[object, object], key: str, path: str) -> Missed:
-    _only(document, {"key", "kind", "in_a_row", "severity"}, path)
-    in_a_row = _whole(document, "in_a_row", 1, 100, path) if "in_a_row" in document else 1
-    return Missed(key, in_a_row, _severity(document, "grey", path))
+def _missed(document: Mapping[object, object], key: str, path: str, faults: "_Faults") -> Missed:
+    faults.take(lambda: _only(document, {"key", "kind", "in_a_row", "severity"}, path), None)
+    grey: Severity = "grey"
+    in_a_row = faults.take(lambda: _whole(document.get("in_a_row", 1), "in_a_row", 1, 100, path), 1)
+    return Missed(key, in_a_row, faults.take(lambda: _severity(document, grey, path), grey))
+
+
+def _bounds(document: Mapping[object, object], path: str) -> dict[str, Decimal]:
+    present = [name for name in _BOUNDS if document.get(name) is not None]
+    given = {name: number(document[name], f"{path}.{name}") for name in present}
+    _require_order(given, path)
+    return given
+
+
+def _decimals(document: Mapping[object, object], path: str) -> int | None:
+    given = document.get("decimals")
+    return None if given is None else _whole(given, "decimals", 0, 9, path)
 
 
 def _require_order(bounds: Mapping[str, Decimal], path: str) -> None:
@@ -237,12 +253,14 @@ def _severity(document: Mapping[object, object], default: Severity, path: str) -
     raise _fault(what, f"{path}.severity", f"Write {', '.join(SEVERITIES[:-1])} or {SEVERITIES[-1]}.")
 
 
-def _whole(document: Mapping[object, object], name: str, least: int, most: int, path: str) -> int:
-    given = document[name]
-    if isinstance(given, bool) or not isinstance(given, int) or not least <= given <= most:
-        what = f"{name} is {short(given) if not isinstance(given, int) else 'out of range'}"
-        raise _fault(what, f"{path}.{name}", f"Write a whole number from {least} to {most}.")
-    return given
+def _whole(given: object, name: str, least: int, most: int, path: str) -> int:
+    whole = given
+    if isinstance(given, Decimal) and given.is_finite() and given in range(least, most + 1):
+        whole = int(given)
+    if isinstance(whole, bool) or not isinstance(whole, int) or not least <= whole <= most:
+        mend = f"Write a whole number from {least} to {most}."
+        raise _fault(f"{name} is {shown(given)}", f"{path}.{name}", mend)
+    return whole
 
 
 def _text(document: Mapping[object, object], name: str, path: str) -> str:
@@ -259,11 +277,33 @@ def _text(document: Mapping[object, object], name: str, path: str) -> str:
 
 
 def _only(document: Mapping[object, object], known: set[str], path: str) -> None:
+    faults = []
     for name in document:
         if name not in known:
             near = get_close_matches(short(name), sorted(known), n=1, cutoff=0.5)
             mend = f"Did you mean {near[0]}?" if near else f"Use only {', '.join(sorted(known))}."
-            raise _fault(f"{shown(name)} is not part of this rule", f"{path}.{short(name)}", mend)
+            faults.append(Fault(f"{path}.{short(name)}", f"{shown(name)} is not part of this rule", mend))
+    if faults:
+        raise InvalidProtocol(faults=tuple(faults))
+
+
+class _Faults:
+    """The faults of one rule, gathered so that people see all of them at once."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+
+    def take(self, read: Callable[[], T], otherwise: T) -> T:
+        """What `read` returns, or `otherwise` after noting its faults."""
+        try:
+            return read()
+        except InvalidProtocol as refused:
+            self._faults.extend(refused.faults)
+            return otherwise
+
+    def refuse_any(self) -> None:
+        if self._faults:
+            raise InvalidProtocol(faults=tuple(self._faults))
 
 
 def _fault(what: str, where: str, mend: str) -> InvalidProtocol:

@@ -87,7 +87,7 @@ _GLUCOSE_WORD = re.compile(r"(?:^|[^a-z])glucose(?:[^a-z]|$)")
 
 _LONG = Context(prec=50, rounding=ROUND_HALF_EVEN)
 _SHORT = Context(prec=24, rounding=ROUND_HALF_EVEN)
-_NOISE = Fraction(1, 10**38)
+_NOISE = Fraction(1, 10**32)
 
 _MOST_DIGITS = 15
 _MOST_DECIMALS = 12
@@ -216,6 +216,8 @@ def _decimal(exact: Fraction) -> Decimal:
     """
     long = _LONG.divide(Decimal(exact.numerator), Decimal(exact.denominator))
     brief = _SHORT.plus(long)
+    if abs(exact) <= _NOISE:  # 0 degF comes back from Celsius as -4E-49
+        return Decimal(0)
     if abs(Fraction(brief) - exact) <= abs(exact) * _NOISE:
         return _plain(brief)
     return long
