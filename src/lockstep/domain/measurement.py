@@ -247,7 +247,11 @@ def _unit(document: Mapping[object, object], code: str, has_value: bool, where: 
     if given is None and not has_value:
         return ""
     if not isinstance(given, str) or (given == "" and has_value and code in PLAUSIBLE):
-        what = "The unit is missing" if not given else f"The unit is not a text but {_shape(given)}"
+        what = (
+            "The unit is missing"
+            if given is None or given == ""
+            else f"The unit is not a text but {_shape(given)}"
+        )
         mend = 'Send the UCUM code the value was measured in, such as kg or mm[Hg]; "" for an answer.'
         raise InvalidMeasurement(what, where=f"{where}.unit", mend=mend)
     return require_unit(given, f"{where}.unit")
