@@ -25,9 +25,16 @@ class Head:
     version_number: int
     generation: int
     cohort_id: int
-    individual: bool
+    assigned_at: datetime
+    assigned_protocol_id: int
+    individual_until: datetime
     computed_at: datetime
     next_change_at: datetime | None
+
+    @property
+    def individual(self) -> bool:
+        """Whether facts of its own, that its cohort does not share, bore on its occurrences when computed."""
+        return self.individual_until > self.computed_at
 
 
 @dataclass(frozen=True, slots=True)

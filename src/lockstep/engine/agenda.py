@@ -7,6 +7,7 @@ from typing import Any
 
 from psycopg import Connection
 
+from lockstep.domain.cohort import FOR_EVER, reach
 from lockstep.domain.agenda import Course, Head, Row, activity_keys, activity_of, earliest_undecided
 from lockstep.domain.occurrence import Fate, Key, Occurrence, OccurrenceState
 from lockstep.domain.switch import AcceptedSwitch, zone_at
@@ -145,21 +146,28 @@ def compute_head(
     segment = in_force(timeline, now) or (timeline[0] if timeline and timeline[0].from_at > now else None)
     if segment is None:
         return None
+    own = [assigned for assigned in facts.assignments if assigned.from_at <= max(now, timeline[0].from_at)][-1]
     return Head(
         enrolment_id=enrolment_id,
         protocol_id=segment.protocol_id,
         version_number=segment.version_number or 0,
         generation=generation_at(world, segment.protocol_id, now),
         cohort_id=cohort_id,
-        individual=is_individual(facts, now),
+        assigned_at=own.from_at,
+        assigned_protocol_id=own.protocol_id,
+        individual_until=individual_until(facts, world, now),
         computed_at=now,
         next_change_at=next_change(timeline, now),
     )
 
 
-def is_individual(facts: EnrolmentFacts, now: datetime) -> bool:
-    """Whether the enrolment has facts in force or to come that its cohort does not share."""
-    return bool(
+def individual_until(facts: EnrolmentFacts, world: World, now: datetime) -> datetime:
+    """Until when facts that the cohort does not share bear on the enrolment's occurrences; its assignment's beginning if none do.
+
+    A change of zone or the end of a pause bears on windows open then, so as long as the protocols' windows reach.
+    """
+    own = facts.assignments[0].from_at
+    lasting = (
         facts.personal_changes
         or facts.events
         or facts.discharged_at is not None
@@ -167,6 +175,12 @@ def is_individual(facts: EnrolmentFacts, now: datetime) -> bool:
         or any(assigned.from_at > now for assigned in facts.assignments)
         or any(zone.from_at > now for zone in facts.zones)
     )
+    if lasting:
+        return FOR_EVER
+    changes = [pause.until_at for pause in facts.pauses if pause.until_at is not None]
+    changes += [zone.from_at for zone in facts.zones if zone.from_at > own]
+    changes += [assigned.from_at for assigned in facts.assignments[1:]]
+    return max((changed_at + reach(world) for changed_at in changes), default=own)
 
 
 def compute_occurrences(

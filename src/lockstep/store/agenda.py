@@ -147,7 +147,9 @@ def save_heads(
             "version_numbers": [head.version_number for head in heads],
             "generations": [head.generation for head in heads],
             "cohort_ids": [head.cohort_id for head in heads],
-            "individuals": [head.individual for head in heads],
+            "assigned_ats": [head.assigned_at for head in heads],
+            "assigned_protocol_ids": [head.assigned_protocol_id for head in heads],
+            "individual_untils": [head.individual_until for head in heads],
             "next_change_ats": [head.next_change_at for head in heads],
         },
     )

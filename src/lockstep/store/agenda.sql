@@ -7,7 +7,9 @@ select
     h.version_number,
     h.generation,
     h.cohort_id,
-    h.individual,
+    h.assigned_at,
+    h.assigned_protocol_id,
+    h.individual_until,
     h.computed_at,
     h.next_change_at
 from agenda_head h
@@ -25,7 +27,9 @@ select
     h.version_number,
     h.generation,
     h.cohort_id,
-    h.individual,
+    h.assigned_at,
+    h.assigned_protocol_id,
+    h.individual_until,
     h.computed_at,
     h.next_change_at
 from agenda_head h
@@ -135,7 +139,9 @@ insert into agenda_head (
     version_number,
     generation,
     cohort_id,
-    individual,
+    assigned_at,
+    assigned_protocol_id,
+    individual_until,
     computed_at,
     next_change_at
 )
@@ -146,7 +152,9 @@ select
     h.version_number,
     h.generation,
     h.cohort_id,
-    h.individual,
+    h.assigned_at,
+    h.assigned_protocol_id,
+    h.individual_until,
     %(computed_at)s,
     h.next_change_at
 from unnest(
@@ -155,16 +163,23 @@ from unnest(
     %(version_numbers)s::integer[],
     %(generations)s::bigint[],
     %(cohort_ids)s::bigint[],
-    %(individuals)s::boolean[],
+    %(assigned_ats)s::timestamptz[],
+    %(assigned_protocol_ids)s::bigint[],
+    %(individual_untils)s::timestamptz[],
     %(next_change_ats)s::timestamptz[]
-) as h (enrolment_id, protocol_id, version_number, generation, cohort_id, individual, next_change_at)
+) as h (
+    enrolment_id, protocol_id, version_number, generation, cohort_id, assigned_at, assigned_protocol_id,
+    individual_until, next_change_at
+)
 order by h.enrolment_id
 on conflict (organisation_id, enrolment_id) do update
 set protocol_id = excluded.protocol_id,
     version_number = excluded.version_number,
     generation = excluded.generation,
     cohort_id = excluded.cohort_id,
-    individual = excluded.individual,
+    assigned_at = excluded.assigned_at,
+    assigned_protocol_id = excluded.assigned_protocol_id,
+    individual_until = excluded.individual_until,
     computed_at = excluded.computed_at,
     next_change_at = excluded.next_change_at;
 

@@ -373,7 +373,9 @@ create table agenda_head (
     version_number integer not null,
     generation bigint not null,
     cohort_id bigint not null,
-    individual boolean not null default false,
+    assigned_at timestamptz not null,
+    assigned_protocol_id bigint not null,
+    individual_until timestamptz not null,
     computed_at timestamptz not null,
     next_change_at timestamptz,
     primary key (organisation_id, enrolment_id)
@@ -382,7 +384,8 @@ create index agenda_head_of_protocol on agenda_head (organisation_id, protocol_i
 create index agenda_head_to_change on agenda_head (organisation_id, next_change_at) where next_change_at is not null;
 comment on table agenda_head is 'Per enrolment: what its agenda was computed for. Behind = generation older than that of the protocol''s switches in force, or next_change_at reached.';
 comment on column agenda_head.generation is 'The greatest generation on the protocol''s timeline that was in force when the rows were computed. Facts of the enrolment itself need no generation: their writers write head and rows.';
-comment on column agenda_head.individual is 'Has facts of its own that its cohort does not share: computed by itself.';
+comment on column agenda_head.assigned_at is 'Beginning of the enrolment''s own last assignment, to assigned_protocol_id; moves since are derived.';
+comment on column agenda_head.individual_until is 'Until then facts of its own, that its cohort does not share, bear on its occurrences: computed by itself.';
 comment on column agenda_head.computed_at is 'The instant for which the rows were computed: facts in force later are not in them.';
 comment on column agenda_head.next_change_at is 'When a fact that is known already will change what is in force for this enrolment.';
 

@@ -1,0 +1,154 @@
+"""Enrolments that share zone, anchor and assignment share their next occurrences: computed once for all of them."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from lockstep.domain.agenda import Course, earliest_undecided, occurrences
+from lockstep.domain.content import Content
+from lockstep.domain.occurrence import Fate, Key, Occurrence
+from lockstep.domain.schedule import Schedule
+from lockstep.domain.switch import ZoneSpan
+from lockstep.domain.timeline import Assigned, EnrolmentFacts, Segment, Span, World, as_of, assignments, in_force, next_change, segments
+
+FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
+_INSTANT = timedelta(microseconds=1)
+_DECIDED_LIMIT = 2000
+"""Openings looked at for keys decided before a row; more are open at once in no schedule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """What its members share: zone, anchor, own last assignment, and the accepted selections that hold them.
+
+    Assignments of long ago come as beginning a `reach` before the change that is looked at: see `settled`.
+    """
+
+    zone: str
+    anchor_on: date
+    assigned_at: datetime
+    assigned_protocol_id: int
+    selections: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a member's row stands for an activity: the occurrence it holds."""
+
+    activity_key: str
+    on: date
+    slot: str
+    opens_at: datetime
+    judge_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CohortCourse:
+    """What is in force for a cohort's members at `now`; `before` is the course that heads know which saw nothing of `changed_at`."""
+
+    changed_at: datetime
+    course: Course
+    before: Course
+    next_change_at: datetime | None
+    in_force: Segment
+
+
+def reach(world: World) -> timedelta:
+    """How long a change bears on windows that were open at it: three times the longest window and a day.
+
+    Once for the window itself, once for one that used its key, once for what outages and grace add.
+    """
+    longest = max((_longest_minutes(content) for protocol in world.values() for content in protocol.versions.values()), default=0)
+    return timedelta(days=1, minutes=3 * longest)
+
+
+def settled(cohort: Cohort, world: World, *, changed_at: datetime) -> Cohort:
+    """The same cohort with an assignment older than a reach before the change replaced by one that begins there.
+
+    So that members enrolled at different times long ago are one cohort.
+    """
+    begins = changed_at - reach(world)
+    if cohort.assigned_at >= begins:
+        return cohort
+    governed = assignments(_facts(cohort), world)
+    protocol_id = [span.protocol_id for span in governed if span.from_at <= begins][-1]
+    return Cohort(cohort.zone, cohort.anchor_on, begins, protocol_id, cohort.selections)
+
+
+def cohort_course(
+    cohort: Cohort, world: World, *, changed_at: datetime, now: datetime, outages: tuple[Span, ...] = ()
+) -> CohortCourse:
+    """The course of the cohort's members for whom something changed at `changed_at`, not after `now`."""
+    timeline = segments(_facts(cohort), world)
+    segment = in_force(timeline, now)
+    assert segment is not None, "a cohort's members are enrolled"
+    return CohortCourse(
+        changed_at=changed_at,
+        course=Course(as_of(timeline, now), cohort.anchor_on, outages),
+        before=Course(as_of(timeline, changed_at - _INSTANT), cohort.anchor_on, outages),
+        next_change_at=next_change(timeline, now),
+        in_force=segment,
+    )
+
+
+def first_unseen(
+    zone: str, protocol_id: int, world: World, *, generation: int, next_change_at: datetime | None, now: datetime
+) -> datetime:
+    """The earliest instant from which heads of this generation may be wrong: an unseen switch's E, the known change, or now."""
+    zones = (ZoneSpan(now, zone),)
+    changes = [
+        switch.effective_for(zones)
+        for switch in world[protocol_id].switches
+        if switch.generation is not None and switch.generation > generation
+    ]
+    if next_change_at is not None:
+        changes.append(next_change_at)
+    return min([*changes, now])
+
+
+def target(
+    course: CohortCourse, activity_key: str, standing: Standing | None, also: frozenset[Key] = frozenset()
+) -> Occurrence | None:
+    """The occurrence the row of a member must hold, given where it stands; `also` names occurrences fulfilled besides."""
+    floor_at = course.changed_at if standing is None else min(course.changed_at, standing.opens_at)
+    decided = decided_before(course, activity_key, standing, floor_at) | also
+    return earliest_undecided(course.course, activity_key, from_at=floor_at, decided=decided)
+
+
+def decided_before(course: CohortCourse, activity_key: str, standing: Standing | None, floor_at: datetime) -> set[Key]:
+    """Keys decided already, as the row tells: whatever was asked on its course and is judged before it.
+
+    No decision falls under a course that the head does not know: ingestion and judging bring a member in step first.
+    """
+    decided: set[Key] = set()
+    for seen, occurrence in enumerate(occurrences(course.before, activity_key, from_at=floor_at, in_pauses=False)):
+        if seen > _DECIDED_LIMIT or occurrence.nominal_at > (standing.judge_at if standing else course.changed_at):
+            break
+        if occurrence.fate is Fate.ASKED and (standing is None or _is_judged_before(occurrence, standing)):
+            decided.add(occurrence.key)
+    return decided
+
+
+def _is_judged_before(occurrence: Occurrence, standing: Standing) -> bool:
+    if occurrence.key == (standing.on, standing.slot):
+        return False
+    return (occurrence.judge_at, occurrence.opens_at) < (standing.judge_at, standing.opens_at)
+
+
+def _facts(cohort: Cohort) -> EnrolmentFacts:
+    return EnrolmentFacts(
+        patient_id=0,
+        anchor_on=cohort.anchor_on,
+        enrolled_at=cohort.assigned_at,
+        zones=(ZoneSpan(cohort.assigned_at, cohort.zone),),
+        assignments=(Assigned(cohort.assigned_at, cohort.assigned_protocol_id),),
+        selections=cohort.selections,
+    )
+
+
+def _longest_minutes(content: Content) -> int:
+    longest = 0
+    for activity in content.activities:
+        schedule = activity.schedule
+        lasts = max(time.lasts_minutes for time in schedule.times) if isinstance(schedule, Schedule) else schedule.lasts_minutes
+        longest = max(longest, lasts + activity.grace_minutes)
+    return longest
