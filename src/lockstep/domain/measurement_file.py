@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from lockstep.domain.civil import instant_of
+from lockstep.domain.civil import instant_of, require_zone
 from lockstep.domain.measurement import (
     Measurement,
     Outcome,
@@ -70,7 +70,7 @@ def rows(
     line break, so that one stray quote never swallows the rest of the file. Raises InvalidMapping at the
     first row where header and mapping disagree.
     """
-    reader = _Reader(mapping, file, patient, zone or mapping.zone)
+    reader = _Reader(mapping, file, patient, require_zone(zone) if zone else mapping.zone)
     columns = mapping.columns
     first = True
     for number, line in enumerate(lines, start=1):
@@ -128,7 +128,7 @@ class _Reader:
             cells = _cells(text, columns, self._mapping.delimiter, where)
             return self._read(number, text, cells, where)
         except Refusal as refused:
-            return refused
+            return InvalidMeasurement(refused.what, where=where, mend=refused.mend)
 
     def _read(self, number: int, text: str, cells: dict[str, str], where: str) -> Measurement | SetAside:
         mapping = self._mapping
