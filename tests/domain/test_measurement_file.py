@@ -388,7 +388,7 @@ def test_what_is_no_mapping_text_is_refused(text: str) -> None:
 
 
 def test_a_mapping_may_be_json() -> None:
-    assert read_mapping(json.dumps(BASIC)) == mapping()
+    assert read_mapping(json.dumps(BASIC), format="json") == mapping()
 
 
 anything = st.recursive(

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Literal, TypeVar
 
-import yaml
-
 from lockstep.domain.civil import require_zone
 from lockstep.domain.measurement import Bounds, require_text
-from lockstep.domain.refusal import InvalidMapping, Refusal, short, shown
+from lockstep.domain.protocol_text import load
+from lockstep.domain.refusal import InvalidMapping, InvalidProtocol, Refusal, short, shown
 from lockstep.domain.rule import number
 from lockstep.domain.unit import require_unit
 
@@ -102,15 +101,13 @@ class FileMapping:
         return frozenset(named | {place for place in places if place}) - RESERVED
 
 
-def read_mapping(text: str) -> FileMapping:
-    """The mapping that a YAML or JSON text holds (JSON is YAML); raises InvalidMapping with path and mend."""
+def read_mapping(text: str, *, format: Literal["yaml", "json"] = "yaml") -> FileMapping:  # noqa: A002
+    """The mapping that a YAML or JSON text holds; raises InvalidMapping with path and mend."""
     try:
-        document = yaml.load(text, _Loader)  # noqa: S506 - a subclass of the safe loader
-    except (yaml.YAMLError, ValueError, RecursionError) as fault:
-        what = " ".join(str(fault).split())[:200]
-        raise InvalidMapping(
-            f"This is not YAML: {what}", where="mapping", mend="Mend the text there."
-        ) from fault
+        document = load(text, format=format)
+    except InvalidProtocol as refused:
+        where = refused.where or "mapping"
+        raise InvalidMapping(refused.what, where=where, mend=refused.mend) from refused
     return parse_mapping(document)
 
 
@@ -328,17 +325,3 @@ def _only(entries: Mapping[object, object], known: tuple[str, ...], path: str) -
 
 def _fault(what: str, where: str, mend: str) -> InvalidMapping:
     return InvalidMapping(what, where=where, mend=mend)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without the silent loss of a key that is written twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen if isinstance(key, yaml.ScalarNode) else False:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{key.value!r} is written twice", key.start_mark
-                )
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep=deep)
