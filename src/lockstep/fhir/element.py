@@ -67,9 +67,11 @@ class Element:
         return value
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """The strings of a repeating part, each once; empty if absent."""
-        value = self.values.get(name, [])
-        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        """The strings of a repeating part, each once; empty only if it is absent."""
+        if name not in self.values:
+            return ()
+        value = self.values[name]
+        if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
             raise self.refusal(name, "This is not a list of strings", "Give a list of strings.")
         if len(set(value)) != len(value):
             raise self.refusal(name, "Something is named twice", "Name it once.")
