@@ -84,6 +84,96 @@ class InvalidMapping(Refusal):
     code = "invalid-mapping"
 
 
+class InvalidName(Refusal):
+    """A key or title has 1 to 100 (a title 200) characters and is not blank."""
+
+    code = "invalid-name"
+
+
+class AlreadyExists(Refusal):
+    """Something with this key or identifier exists already."""
+
+    code = "already-exists"
+
+
+class UnknownProgram(Refusal):
+    """There is no such program."""
+
+    code = "unknown-program"
+
+
+class UnknownProtocol(Refusal):
+    """There is no such protocol in the program."""
+
+    code = "unknown-protocol"
+
+
+class UnknownPatient(Refusal):
+    """There is no such patient."""
+
+    code = "unknown-patient"
+
+
+class UnknownEnrolment(Refusal):
+    """There is no such enrolment."""
+
+    code = "unknown-enrolment"
+
+
+class AlreadyEnrolled(Refusal):
+    """The patient is enrolled in this program already."""
+
+    code = "already-enrolled"
+
+
+class Discharged(Refusal):
+    """The enrolment has ended; enrolling again makes a new one."""
+
+    code = "discharged"
+
+
+class NotAtThisTime(Refusal):
+    """A fact of this kind cannot begin at that instant."""
+
+    code = "not-at-this-time"
+
+
+class NothingInForce(Refusal):
+    """No version of the protocol is in force for this patient yet."""
+
+    code = "nothing-in-force"
+
+
+class NoSuchPause(Refusal):
+    """The enrolment is not paused."""
+
+    code = "no-such-pause"
+
+
+class AlreadyPaused(Refusal):
+    """The enrolment is paused at that time already."""
+
+    code = "already-paused"
+
+
+class NoSuchPersonalChange(Refusal):
+    """There is no personal change of this field to clear."""
+
+    code = "no-such-personal-change"
+
+
+class MissingReason(Refusal):
+    """A reason of 1 to 1000 characters is needed."""
+
+    code = "missing-reason"
+
+
+class TooMany(Refusal):
+    """That is more than one request may hold."""
+
+    code = "too-many"
+
+
 def short(given: object) -> str:
     """What was given, as a refusal's path or sentence may hold it: printable, at most 40 characters."""
     try:
