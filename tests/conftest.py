@@ -6,6 +6,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,14 @@ from lockstep.store.migrate import migrate
 # A crash of the machine may lose the tests' data; a crash of the server may not, and is tested.
 TEST_SETTINGS = {**server.SETTINGS, "shared_buffers": "128MB", "fsync": "off"}
 ROOM_BYTES = 4 * 2**30
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that use a database can be chosen with `-m database`."""
+    for item in items:
+        if "server_url" in getattr(item, "fixturenames", ()):
+            item.add_marker("database")
 
 
 @pytest.fixture(scope="session")
@@ -51,10 +60,16 @@ def place_of_servers() -> Path:
 def sweep() -> None:
     """Servers of test runs that were killed are gone, with their files."""
     for place in place_of_servers().glob("lockstep-tests-*"):
-        ours = place.stat().st_uid == os.geteuid() and time.time() - place.stat().st_mtime > 600
-        if ours and not server.joined(place):
-            server.stop(place, mode="immediate")
-            shutil.rmtree(place, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another run sweeps too
+            sweep_one(place)
+
+
+def sweep_one(place: Path) -> None:
+    """The server of a run that was killed is gone; one that began lately may only be about to be joined."""
+    ours = place.stat().st_uid == os.geteuid() and time.time() - place.stat().st_mtime > 600
+    if ours and not server.joined(place):
+        server.stop(place, mode="immediate")
+        shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import io
 import sys
+import threading
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine
+from sqlalchemy.exc import DBAPIError
 
 from lockstep.store.roles import ensure_roles
 from lockstep.store.transient import run_again
@@ -19,6 +21,7 @@ Phase = Literal["pre", "post", "all"]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK_KEY = 5_625_783_667_816  # any number; the same in every release
+_one_at_a_time = threading.Lock()  # Alembic keeps what it is doing in globals of the process
 _TARGETS: dict[Phase, str] = {"pre": "pre@head", "post": "heads", "all": "heads"}
 
 
@@ -36,9 +39,9 @@ def migrate(
     than `lock_timeout_ms` for a lock gives way and is tried again, at most `attempts` times, then psycopg's
     error is raised.
     """
-    run_again(lambda: ensure_roles(url), attempts=attempts)
     with psycopg.connect(url, autocommit=True) as turn:
         turn.execute("select pg_advisory_lock(%s)", [LOCK_KEY])
+        ensure_roles(url)
         run_again(
             lambda: _upgrade(url, _TARGETS[phase], lock_timeout_ms, migrations),
             attempts=attempts,
@@ -78,10 +81,13 @@ def pending(url: str, phase: Phase = "all", *, migrations: Path = MIGRATIONS) ->
 
 def _upgrade(url: str, target: str, lock_timeout_ms: int, migrations: Path) -> None:
     engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool)
-    with engine.connect() as connection:
-        config = _config(migrations, lock_timeout_ms)
-        config.attributes["connection"] = connection
-        command.upgrade(config, target)
+    config = _config(migrations, lock_timeout_ms)
+    try:
+        with _one_at_a_time, engine.connect() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, target)
+    except DBAPIError as error:
+        raise (error.orig or error) from error  # the driver's own, which tells whether to do it again
 
 
 def _config(migrations: Path, lock_timeout_ms: int) -> Config:

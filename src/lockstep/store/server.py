@@ -29,6 +29,7 @@ SYSTEM_USER = "pgserver"
 SOCKET = ".s.PGSQL.5432"
 SOCKET_PATH_LIMIT = 100  # 107 on Linux, 103 on macOS
 START_LIMIT_SECONDS = 180
+BURIAL_SECONDS = 5
 
 SETTINGS: Mapping[str, str] = {
     "shared_buffers": "512MB",
@@ -44,6 +45,8 @@ SETTINGS: Mapping[str, str] = {
     "autovacuum_analyze_scale_factor": "0.02",
     "autovacuum_vacuum_cost_delay": "1ms",
     "jit": "off",
+    # In the data folder: containers give /dev/shm 64 MB only, and a crash leaves nothing behind elsewhere.
+    "dynamic_shared_memory_type": "mmap",
     "random_page_cost": "1.1",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -160,19 +163,20 @@ def _locked(data_dir: Path) -> Iterator[None]:
 
 
 def _initialise(data_dir: Path) -> None:
-    data = _data(data_dir)
-    if (data / "PG_VERSION").exists():
+    if _data(data_dir).exists():
         return
-    shutil.rmtree(data, ignore_errors=True)  # what a first start left half done
-    data.mkdir(mode=0o700)
+    fresh = data_dir / "fresh"  # renamed when complete, so that a start cut short leaves nothing half done
+    shutil.rmtree(fresh, ignore_errors=True)
+    _require_reachable(data_dir)
+    fresh.mkdir(mode=0o700)
     if (owner := _server_user()) is not None:
-        _require_reachable(data_dir)
-        os.chown(data, owner.pw_uid, owner.pw_gid)
+        os.chown(fresh, owner.pw_uid, owner.pw_gid)
     # The built-in locale is the same on every machine; those of the operating system differ in their sorting.
     locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-    _run(data_dir, "initdb", "--auth=trust", "-U", "postgres", "--no-instructions", *locale, "-D", str(data))
-    with (data / "postgresql.conf").open("a") as file:
+    _run(data_dir, "initdb", "--auth=trust", "-U", "postgres", "--no-instructions", *locale, "-D", str(fresh))
+    with (fresh / "postgresql.conf").open("a") as file:
         file.write("\ninclude_if_exists = 'lockstep.conf'\n")
+    fresh.rename(_data(data_dir))
 
 
 def _start(data_dir: Path, url: str, settings: Mapping[str, str] | None) -> None:
@@ -185,22 +189,61 @@ def _start(data_dir: Path, url: str, settings: Mapping[str, str] | None) -> None
         }
         lines = [f"{name} = '{value}'\n" for name, value in {**settings, **sockets}.items()]
         (data / "lockstep.conf").write_text("".join(lines))
-    failed: ServerFailed | None = None
-    try:
-        limit = str(START_LIMIT_SECONDS)
-        _run(data_dir, "pg_ctl", "-w", "-t", limit, "-D", str(data), "-l", str(data / "log"), "start")
-    except ServerFailed as error:  # it may be recovering from a crash already, started by itself
-        failed = error
-    until = time.monotonic() + (5 if failed else START_LIMIT_SECONDS)
+    until = time.monotonic() + START_LIMIT_SECONDS
     while not _answers(url):
-        if time.monotonic() > until:
-            raise failed or ServerFailed(f"The database server in {data_dir} does not answer.")
+        try:
+            _bury(data)
+            limit = str(START_LIMIT_SECONDS)
+            _run(data_dir, "pg_ctl", "-w", "-t", limit, "-D", str(data), "-l", str(data / "log"), "start")
+        except ServerFailed:
+            # With its file there, one is still dying, or recovering from a crash by itself.
+            if not (data / "postmaster.pid").exists() or time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+
+
+def _bury(data: Path) -> None:
+    """A server that was killed does not stand in the way of the next, also where nobody reaps dead processes.
+
+    The next one takes a zombie for alive. Its file may go only when none of its children writes any more.
+    """
+    until = time.monotonic() + BURIAL_SECONDS
+    while (pid := _postmaster(data)) is not None and _is_zombie(pid):
+        if time.monotonic() > until and not any(_works_in(p, data) for p in psutil.process_iter()):
+            (data / "postmaster.pid").unlink(missing_ok=True)
         time.sleep(0.05)
 
 
+def _postmaster(data: Path) -> int | None:
+    """The number that the server wrote down for itself; it may have ended since."""
+    try:
+        return int((data / "postmaster.pid").read_text().split()[0])
+    except (FileNotFoundError, IndexError):
+        return None
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _works_in(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return process.cwd() == str(folder)
+    except psutil.Error:
+        return False
+
+
 def _stop(data_dir: Path, mode: str) -> None:
-    if (_data(data_dir) / "postmaster.pid").exists():
+    if (pid := _postmaster(_data(data_dir))) is None:
+        return
+    try:
         _run(data_dir, "pg_ctl", "-w", "-t", "120", "-m", mode, "-D", str(_data(data_dir)), "stop")
+    except ServerFailed:
+        if psutil.pid_exists(pid) and not _is_zombie(pid):
+            raise
 
 
 def _answers(url: str) -> bool:
@@ -219,7 +262,6 @@ def _ensure_database(url: str, database: str) -> None:
 
 def _run(data_dir: Path, program: str, *arguments: str) -> None:
     """One of PostgreSQL's programs has run; as another user when we are root, which PostgreSQL refuses."""
-    data = _data(data_dir)
     owner = _server_user()
     as_user = {} if owner is None else {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
     # A file and not a pipe: the server inherits it, and a pipe would stay open as long as the server runs.
@@ -229,7 +271,7 @@ def _run(data_dir: Path, program: str, *arguments: str) -> None:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            cwd=data,
+            cwd=data_dir,
             env={**os.environ, "LC_ALL": "C"},
             check=False,
             **as_user,  # type: ignore[call-overload]
@@ -237,7 +279,7 @@ def _run(data_dir: Path, program: str, *arguments: str) -> None:
         output.seek(0)
         said = output.read()
     if done.returncode != 0:
-        log = data / "log"
+        log = _data(data_dir) / "log"
         end = "\n".join(log.read_text(errors="replace").splitlines()[-20:]) if log.exists() else ""
         raise ServerFailed(f"{program} failed in {data_dir}.\n{said}\n{end}".rstrip())
 
@@ -311,7 +353,7 @@ def _programs(data_dir: Path) -> Path:
 
 
 def _require_reachable(data_dir: Path) -> None:
-    if (closed := _unreachable(data_dir)) is not None:
+    if os.geteuid() == 0 and (closed := _unreachable(data_dir)) is not None:
         raise ServerFailed(
             f"Root cannot run PostgreSQL, and the user {SYSTEM_USER} cannot enter {closed}. "
             "Set LOCKSTEP_HOME to a folder that others may enter."
