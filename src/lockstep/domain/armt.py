@@ -89,7 +89,7 @@ def _questionnaire(value: object, path: str, reading: Reading, taken: set[str]) 
 
 
 def _free(key: str, taken: set[str]) -> str:
-    """The key itself, or with the first number that makes it one of its own; parts of a key count as the key."""
+    """The key itself, or with the first number that makes it its own; parts of a key count as the key."""
     used = {each.partition(".")[0] for each in taken}
     number, free = 2, key
     while free in used:

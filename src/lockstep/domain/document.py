@@ -139,7 +139,7 @@ class Reading:
 
     def minutes(self, value: object, path: str, *, least: int = 0, most: int) -> int | None:
         """The minutes of a length of time such as "2h"; a bare 0 is allowed."""
-        made = 0 if value == 0 and isinstance(value, int | Decimal) and not isinstance(value, bool) else None
+        made = 0 if not isinstance(value, str) and decimal_of(value) == 0 else None
         if isinstance(value, str):
             made = duration.minutes_of(value)
         if made is None:
