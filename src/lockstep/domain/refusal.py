@@ -174,6 +174,100 @@ class TooMany(Refusal):
     code = "too-many"
 
 
+class UnknownSwitch(Refusal):
+    """There is no such switch."""
+
+    code = "unknown-switch"
+
+
+class InvalidSwitch(Refusal):
+    """The switch is not completely described."""
+
+    code = "invalid-switch"
+
+
+class NothingToSwitch(Refusal):
+    """This switch would change nothing."""
+
+    code = "nothing-to-switch"
+
+
+class InThePast(Refusal):
+    """The time at which the switch should take effect has passed; a switch never takes effect in the past."""
+
+    code = "in-the-past"
+
+
+class PreviewExpired(Refusal):
+    """The preview has expired."""
+
+    code = "preview-expired"
+
+
+class StalePreview(Refusal):
+    """Other switches of this protocol were decided since the preview."""
+
+    code = "stale-preview"
+
+    def __init__(
+        self, what: str = "", *, where: str = "", mend: str = "",
+        seen: int = 0, difference: tuple[str, ...] = (), same_effect: bool = False,
+    ) -> None:  # fmt: skip
+        """`difference` says what was decided since; with `same_effect` it is enough to accept with this `seen`."""
+        super().__init__(what, where=where, mend=mend)
+        self.seen = seen
+        self.difference = difference
+        self.same_effect = same_effect
+
+
+class NotApproved(Refusal):
+    """A second person must approve this switch first."""
+
+    code = "not-approved"
+
+
+class SamePerson(Refusal):
+    """Whoever made the preview cannot approve it; a second person must."""
+
+    code = "same-person"
+
+
+class PersonalChangesInConflict(Refusal):
+    """The new version would lock or remove what was changed for single patients."""
+
+    code = "personal-changes-in-conflict"
+
+
+class SwitchLoop(Refusal):
+    """The moves would lead round in a circle."""
+
+    code = "switch-loop"
+
+
+class AlreadyAccepted(Refusal):
+    """The switch has been accepted already."""
+
+    code = "already-accepted"
+
+
+class NotAccepted(Refusal):
+    """The switch has not been accepted."""
+
+    code = "not-accepted"
+
+
+class AlreadyInForce(Refusal):
+    """The switch is in force already, so it cannot be withdrawn; switch forward to what was before."""
+
+    code = "already-in-force"
+
+
+class KeyUsedOtherwise(Refusal):
+    """This client key was used for another request."""
+
+    code = "key-used-otherwise"
+
+
 def short(given: object) -> str:
     """What was given, as a refusal's path or sentence may hold it: printable, at most 40 characters."""
     try:

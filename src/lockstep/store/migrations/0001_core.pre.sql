@@ -271,6 +271,8 @@ create table switch (
     target_protocol_id bigint,
     content jsonb,
     content_hash text,
+    timing_hash text,
+    conflicts integer not null default 0,
     scope text not null check (scope in ('everyone', 'selection')),
     selection_id bigint,
     effective text not null check (effective in ('now', 'next day', 'civil', 'instant')),
@@ -295,6 +297,7 @@ create table switch (
     check ((effective = 'instant') = (effective_at is not null))
 );
 comment on table switch is 'A switch as previewed: what, for whom, when, why, with its figures. It changes nothing until accepted.';
+comment on column switch.conflicts is 'Personal changes that the new content would lock or remove: accepted only when somebody signed for them.';
 
 create table switch_approval (
     organisation_id bigint not null,
