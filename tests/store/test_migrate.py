@@ -11,12 +11,12 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import errors
+from tests.conftest import TEST_SETTINGS, create, drop, with_database
 
 from lockstep.store import server
 from lockstep.store.database import Database
 from lockstep.store.migrate import MIGRATIONS, migrate, migration_sql, pending
 from lockstep.store.roles import ROLES
-from tests.conftest import TEST_SETTINGS, create, drop, with_database
 
 
 @pytest.fixture
@@ -158,7 +158,8 @@ def relations(url: str) -> list[tuple[object, ...]]:
     with psycopg.connect(url) as connection:
         return connection.execute(
             "select relnamespace::regnamespace::text, relname::text, relkind::text, relrowsecurity"
-            " from pg_class where relnamespace::regnamespace::text in ('public', 'procrastinate') order by 1, 2"
+            " from pg_class where relnamespace::regnamespace::text in ('public', 'procrastinate')"
+            " order by 1, 2"
         ).fetchall()
 
 
