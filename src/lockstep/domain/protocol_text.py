@@ -95,12 +95,11 @@ class _Loader(
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """A node; an alias is refused, because a few lines of them can stand for a billion values."""
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
             raise yaml.composer.ComposerError(None, None, "an alias (*) is not allowed here", mark)
         self._nesting += 1
         if self._nesting > _MOST_NESTING:
-            mark = self.peek_event().start_mark
             raise yaml.composer.ComposerError(None, None, "this is nested too deeply", mark)
         node = super().compose_node(parent, index)
         self._nesting -= 1
@@ -143,7 +142,7 @@ _SCALARS: dict[str, Any] = {
     "tag:yaml.org,2002:bool": {"true": True, "false": False}.__getitem__,
     "tag:yaml.org,2002:null": lambda _: None,
 }
-_Loader.add_constructor(None, _Loader.construct_value)
+_Loader.add_constructor(None, _Loader.construct_value)  # type: ignore[type-var]
 # Numbers with leading zeros stay texts: 0730 is a mistake for a time, not seven hundred and thirty.
 for _tag, _pattern, _first in (
     ("bool", r"^(?:true|false)$", "tf"),
