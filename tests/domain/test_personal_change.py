@@ -113,6 +113,13 @@ def test_a_change_that_follows_ends_when_the_value_it_replaced_changes() -> None
     assert not applies(other, "weight", "quantity", "1")
 
 
+def test_what_was_replaced_is_compared_as_json_not_as_text() -> None:
+    content = with_policy(Policy.FOLLOW, "plausible", plausible=(Decimal(25), Decimal("350.5")))
+    assert applies(content, "weight", "plausible", '{ "low": 25, "high": 350.50 }')
+    assert not applies(content, "weight", "plausible", '{ "low": 25, "high": 350.51 }')
+    assert not applies(content, "weight", "plausible", None)
+
+
 def test_a_change_that_cannot_apply_is_left_out_without_an_error() -> None:
     locked = with_policy(Policy.LOCKED, "quantity")
     unit_changed = replace(CONTENT, activities=(replace(WEIGHT, unit="/min", rules=(HIGH,)),))

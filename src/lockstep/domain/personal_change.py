@@ -63,7 +63,7 @@ def applies(content: Content, activity_key: str, field: str, replaced: str | Non
     except UnknownField:
         return False
     policy = activity.policy(field)
-    return policy is Policy.KEEP or (policy is Policy.FOLLOW and own == replaced)
+    return policy is Policy.KEEP or (policy is Policy.FOLLOW and own == _canonical(replaced))
 
 
 def value_of(content: Content, activity_key: str, field: str) -> str:
@@ -110,6 +110,12 @@ def _own(activity: Activity, field: str) -> str:
         mend = f"These can be changed: {', '.join(made)}."
         raise UnknownField(f"There is no field {field[:80]!r}", where=f"activities.{activity.key}", mend=mend)
     return canonical_json(made[field]())
+
+
+@lru_cache(maxsize=20_000)
+def _canonical(text: str | None) -> str | None:
+    """The canonical text of stored JSON: jsonb comes back with blanks and in an order of its own."""
+    return None if text is None else canonical_json(json.loads(text))
 
 
 @lru_cache(maxsize=20_000)
