@@ -125,6 +125,9 @@ def test_next_midnight_is_the_first_instant_of_a_later_date(instant: datetime, z
         ("Pacific/Apia", datetime(2011, 12, 29, 20), datetime(2011, 12, 30, 10)),
         ("America/Toronto", datetime(1919, 3, 30, 20), datetime(1919, 3, 31, 4, 30)),
         ("Europe/Amsterdam", datetime(2026, 10, 25, 0, 30), datetime(2026, 10, 25, 23)),
+        # Clocks go from 00:01 back to 23:01: midnight comes twice.
+        ("America/St_Johns", datetime(2006, 10, 29, 2), datetime(2006, 10, 29, 2, 30)),
+        ("America/St_Johns", datetime(2006, 10, 29, 3), datetime(2006, 10, 29, 3, 30)),
     ],
 )
 def test_next_midnight_at_hard_midnights(zone: str, instant: datetime, expected: datetime) -> None:

@@ -128,7 +128,9 @@ clocks = st.sampled_from([time(0), time(0, 30), time(2, 30), time(8), time(12, 1
 
 @st.composite
 def schedules(draw: st.DrawFn) -> Schedule:
-    opens = draw(st.lists(st.tuples(clocks, st.sampled_from([1, 60, 1440, 3000])), min_size=1, max_size=3))
+    opens = draw(
+        st.lists(st.tuples(clocks, st.sampled_from([1, 60, 1440, 3000, 20_000])), min_size=1, max_size=3)
+    )
     times = sorted(
         (TimeOfDay(str(i), at, lasts) for i, (at, lasts) in enumerate(opens)),
         key=lambda t: (t.opens, t.label),
@@ -323,6 +325,49 @@ def test_windows_whose_order_a_gap_changes_come_in_order_of_opening() -> None:
         Schedule(EveryDays(1), times, count=3), datetime(2026, 3, 29), anchor=on, zone="Europe/Amsterdam"
     )
     assert [window.slot for window in found] == ["b", "a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("clocks_of_day", "order"),
+    [
+        ([time(0, 30), time(23, 45)], ["00:30", "23:45 of the day before"]),
+        ([time(0, 15), time(0, 40), time(23, 45)], ["00:40", "23:45 of the day before", "00:15"]),
+    ],
+)
+def test_a_gap_over_midnight_changes_the_order_of_two_dates(
+    clocks_of_day: list[time], order: list[str]
+) -> None:
+    """Toronto went from 23:30 on 30 March 1919 to 00:30."""
+    on, zone = date(1919, 3, 31), "America/Toronto"
+    times = tuple(TimeOfDay(f"{each:%H:%M}", each, 30) for each in clocks_of_day)
+    found = ask(
+        Schedule(EveryDays(1), times, count=20), datetime(1919, 3, 29), anchor=date(1919, 3, 29), zone=zone
+    )
+    night = instant_of(datetime(1919, 3, 30, 23), zone), instant_of(datetime(1919, 3, 31, 2), zone)
+    shown = [window for window in found if night[0] <= window.opens_at < night[1]]
+    assert [w.slot if w.on == on else f"{w.slot} of the day before" for w in shown] == order
+
+
+@pytest.mark.parametrize(
+    ("opens", "lasts", "days_later"),
+    [(time(23, 45), 60, 1), (time(0), 1441, 1), (time(23, 45), 1440 + 60, 2), (time(8), 10 * 1440 + 600, 10)],
+)
+def test_a_window_that_began_on_an_earlier_date_is_found_while_it_is_open(
+    opens: time, lasts: int, days_later: int
+) -> None:
+    schedule = Schedule(EveryDays(1), (TimeOfDay("x", opens, lasts),))
+    at = datetime.combine(ANCHOR + timedelta(days=days_later), opens) + timedelta(minutes=lasts - 1)
+    at -= timedelta(days=days_later)
+    found = next(ask(schedule, at))
+    assert found.on == ANCHOR
+    assert at.date() == ANCHOR + timedelta(days=days_later)
+
+
+@pytest.mark.parametrize("days", [EveryDays(3, 1), Weekly(2, (0, 3)), OnDays((2, 9), 7), Monthly(1, (1, 20))])
+def test_no_date_lies_before_the_anchor(days: Days) -> None:
+    anchor = date(2026, 1, 14).toordinal()
+    assert list(islice(days.dates(anchor, anchor - 400), 5)) == list(islice(days.dates(anchor, anchor), 5))
+    assert days.count(anchor, anchor) == days.count(anchor, anchor - 400) == 0
 
 
 def test_a_whole_day_begins_when_the_day_does_and_ends_at_midnight() -> None:
