@@ -6,8 +6,8 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 from lockstep.domain.civil import instant_of, local_of
-from lockstep.domain.occurrence import Fate, Key, Occurrence, Window
 from lockstep.domain.content import Activity, OnSwitch, timing
+from lockstep.domain.occurrence import Fate, Key, Occurrence, Window
 from lockstep.domain.schedule import AfterEvent, windows
 from lockstep.domain.timeline import PatientEvent, Segment, Span
 
@@ -143,7 +143,9 @@ def _windows(course: Course, segment: Segment, activity: Activity, from_at: date
     found = windows(schedule, anchor_on=course.anchor_on, zone=segment.zone, from_at=from_at)
     if not course.outages:
         return found
-    earlier = windows(schedule, anchor_on=course.anchor_on, zone=segment.zone, from_at=from_at - _reach(course, from_at))
+    earlier = windows(
+        schedule, anchor_on=course.anchor_on, zone=segment.zone, from_at=from_at - _reach(course, from_at)
+    )
     return (window for window in _extended(earlier, course.outages) if window.closes_at > from_at)
 
 

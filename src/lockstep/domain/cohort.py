@@ -8,9 +8,21 @@ from lockstep.domain.content import Content
 from lockstep.domain.occurrence import Fate, Key, Occurrence
 from lockstep.domain.schedule import Schedule
 from lockstep.domain.switch import ZoneSpan
-from lockstep.domain.timeline import Assigned, EnrolmentFacts, Segment, Span, World, as_of, assignments, in_force, next_change, segments
+from lockstep.domain.timeline import (
+    Assigned,
+    EnrolmentFacts,
+    Segment,
+    Span,
+    World,
+    as_of,
+    assignments,
+    in_force,
+    next_change,
+    segments,
+)
 
 FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
+NEVER = datetime(1, 1, 2, tzinfo=UTC)
 _INSTANT = timedelta(microseconds=1)
 _DECIDED_LIMIT = 2000
 """Openings looked at for keys decided before a row; more are open at once in no schedule."""
@@ -57,7 +69,10 @@ def reach(world: World) -> timedelta:
 
     Once for the window itself, once for one that used its key, once for what outages and grace add.
     """
-    longest = max((_longest_minutes(content) for protocol in world.values() for content in protocol.versions.values()), default=0)
+    longest = max(
+        (_longest_minutes(content) for protocol in world.values() for content in protocol.versions.values()),
+        default=0,
+    )
     return timedelta(days=1, minutes=3 * longest)
 
 
@@ -84,14 +99,24 @@ def cohort_course(
     return CohortCourse(
         changed_at=changed_at,
         course=Course(as_of(timeline, now), cohort.anchor_on, outages),
-        before=Course(as_of(timeline, changed_at - _INSTANT), cohort.anchor_on, outages),
+        before=Course(
+            as_of(timeline, changed_at - _INSTANT) if timeline[0].from_at < changed_at else (),
+            cohort.anchor_on,
+            outages,
+        ),
         next_change_at=next_change(timeline, now),
         in_force=segment,
     )
 
 
 def first_unseen(
-    zone: str, protocol_id: int, world: World, *, generation: int, next_change_at: datetime | None, now: datetime
+    zone: str,
+    protocol_id: int,
+    world: World,
+    *,
+    generation: int,
+    next_change_at: datetime | None,
+    now: datetime,
 ) -> datetime:
     """The earliest instant from which heads of this generation may be wrong: an unseen switch's E, the known change, or now."""
     zones = (ZoneSpan(now, zone),)
@@ -149,6 +174,10 @@ def _longest_minutes(content: Content) -> int:
     longest = 0
     for activity in content.activities:
         schedule = activity.schedule
-        lasts = max(time.lasts_minutes for time in schedule.times) if isinstance(schedule, Schedule) else schedule.lasts_minutes
+        lasts = (
+            max(time.lasts_minutes for time in schedule.times)
+            if isinstance(schedule, Schedule)
+            else schedule.lasts_minutes
+        )
         longest = max(longest, lasts + activity.grace_minutes)
     return longest

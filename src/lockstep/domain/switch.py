@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 
-from lockstep.domain.civil import instant_of, local_of
+from lockstep.domain.civil import instant_of, is_skipped, local_of
 
 
 class SwitchKind(StrEnum):
@@ -112,7 +112,26 @@ def _first_at_or_after(local: datetime, accepted_at: datetime, zones: tuple[Zone
         ends = zones[index + 1].from_at if index + 1 < len(zones) else None
         if ends is not None and ends <= begins:
             continue
-        candidate = max(begins, instant_of(local, span.zone))
+        candidate = _reached(local, span.zone, begins)
         if ends is None or candidate < ends:
             return candidate
     raise AssertionError("the last zone span has no end")
+
+
+def _reached(local: datetime, zone: str, begins: datetime) -> datetime:
+    """The first instant from `begins` on at which clocks in the zone show the local date-time or a later one."""
+    shown = local_of(begins, zone)
+    if shown >= local:
+        return begins
+    at = instant_of(local, zone)
+    if at < begins:
+        # The clocks show this hour for the second time: the first passing was before.
+        return begins + (local - shown)
+    if not is_skipped(local, zone):
+        return at
+    # Clocks jump over it: the instant of the jump, not the time moved forward by it.
+    low, high = begins, at
+    while high - low > timedelta.resolution:
+        middle = low + (high - low) / 2
+        low, high = (low, middle) if local_of(middle, zone) >= local else (middle, high)
+    return high

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Protocol, TypeVar
 
 from lockstep.domain.content import Content
+from lockstep.domain.personal_change import personal
 from lockstep.domain.switch import AcceptedSwitch, SwitchKind, ZoneSpan, zone_at
 
 
@@ -74,6 +76,25 @@ class ProtocolFacts:
 
 
 World = Mapping[int, ProtocolFacts]
+
+
+class Dated(Protocol):
+    """A fact that holds from an instant on, until the next one."""
+
+    @property
+    def from_at(self) -> datetime: ...
+
+
+D = TypeVar("D", bound=Dated)
+
+
+def recorded_last(facts: Iterable[D]) -> tuple[D, ...]:
+    """Of facts in order of recording those that hold, in order of time: what is recorded replaces what begins later."""
+    kept: list[D] = []
+    for fact in facts:
+        kept = [earlier for earlier in kept if earlier.from_at < fact.from_at]
+        kept.append(fact)
+    return tuple(kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +182,18 @@ def version_in_force(protocol: ProtocolFacts, facts: EnrolmentFacts, at: datetim
     return number
 
 
+def generation_at(world: World, protocol_id: int, now: datetime) -> int:
+    """The greatest generation on the protocol's timeline that is in force for anybody at the instant; 0 before the first."""
+    return max(
+        (
+            switch.generation
+            for switch in world[protocol_id].switches
+            if switch.generation is not None and switch.first_at <= now
+        ),
+        default=0,
+    )
+
+
 def _redirected(own: Assigned, until: datetime | None, facts: EnrolmentFacts, world: World) -> Iterable[Assigned]:
     current = own
     seen = {(own.from_at, own.protocol_id)}
@@ -224,15 +257,51 @@ def _segment(
 def personal_changes_in_force(
     facts: EnrolmentFacts, world: World, governed: tuple[Assigned, ...], at: datetime
 ) -> dict[tuple[str, str], PersonalChange]:
-    """The last change of each (activity, field) made not after `at` and not cleared.
+    """The last change of each (activity, field) made not after `at`, neither cleared nor ended by a version since.
 
-    Whether a `follow` change has ended is decided by `protocol.personal` from `replaced`, see there.
+    Whether one that is live applies (the field may be locked) is for `personal` to say.
     """
     live: dict[tuple[str, str], PersonalChange] = {}
     for change in facts.personal_changes:
         if change.from_at <= at:
             live[(change.activity_key, change.field)] = change
-    return {key: change for key, change in live.items() if change.value is not None}
+    return {
+        key: change
+        for key, change in live.items()
+        if change.value is not None and not _has_ended(change, facts, world, governed, at)
+    }
+
+
+def _has_ended(
+    change: PersonalChange, facts: EnrolmentFacts, world: World, governed: tuple[Assigned, ...], at: datetime
+) -> bool:
+    """Rule 8: a field with policy follow ends at the first E whose value is another than the replaced one, for ever.
+
+    A move carries only what is kept, so a followed change also ends where another protocol begins.
+    """
+    begins = change.from_at
+    came_from = [span.protocol_id for span in governed if span.from_at <= begins][-1:]
+    for index, span in enumerate(governed):
+        ends = governed[index + 1].from_at if index + 1 < len(governed) else None
+        if span.from_at > at or (ends is not None and ends <= begins):
+            continue
+        moved = [span.protocol_id] != came_from
+        points = {max(span.from_at, begins), *_version_points(span, facts, world)}
+        for point in sorted(point for point in points if begins <= point <= at and (ends is None or point < ends)):
+            number = version_in_force(world[span.protocol_id], facts, point)
+            if number is not None and _ends_in(world[span.protocol_id].versions[number], change, moved):
+                return True
+    return False
+
+
+def _ends_in(content: Content, change: PersonalChange, moved: bool) -> bool:
+    try:
+        own = value_of(content, change.activity_key, change.field)
+    except UnknownField:
+        return False
+    activity = content.activity(change.activity_key)
+    assert activity is not None
+    return activity.policy(change.field) is Policy.FOLLOW and (moved or own != change.replaced)
 
 
 def _merged(made: Iterable[Segment]) -> Iterable[Segment]:

@@ -3,17 +3,25 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from psycopg import Connection
-
-from lockstep.domain.cohort import FOR_EVER, reach
 from lockstep.domain.agenda import Course, Head, Row, activity_keys, activity_of, earliest_undecided
+from lockstep.domain.cohort import FOR_EVER, NEVER, reach
 from lockstep.domain.occurrence import Fate, Key, Occurrence, OccurrenceState
 from lockstep.domain.switch import AcceptedSwitch, zone_at
-from lockstep.domain.timeline import EnrolmentFacts, Segment, Span, World, as_of, in_force, next_change, segments
+from lockstep.domain.timeline import (
+    EnrolmentFacts,
+    Segment,
+    Span,
+    World,
+    as_of,
+    generation_at,
+    in_force,
+    next_change,
+    segments,
+)
 from lockstep.store import agenda as store
 from lockstep.store import timeline as facts_store
+from lockstep.store.database import Connection
 
 _OUTAGES_REACH = timedelta(days=45)
 
@@ -28,7 +36,7 @@ class Computed:
 
 
 def bring_in_step(
-    connection: Connection[Any],
+    connection: Connection,
     *,
     organisation_id: int,
     enrolment_ids: Sequence[int],
@@ -127,20 +135,14 @@ def _unseen(switch: AcceptedSwitch, head: Head) -> bool:
     return switch.generation is not None and switch.generation > head.generation
 
 
-def generation_at(world: World, protocol_id: int, now: datetime) -> int:
-    """The greatest generation on the protocol's timeline that is in force for anybody at the instant; 0 before the first."""
-    return max(
-        (
-            switch.generation
-            for switch in world[protocol_id].switches
-            if switch.generation is not None and switch.first_at <= now
-        ),
-        default=0,
-    )
-
-
 def compute_head(
-    enrolment_id: int, facts: EnrolmentFacts, timeline: tuple[Segment, ...], world: World, *, cohort_id: int, now: datetime
+    enrolment_id: int,
+    facts: EnrolmentFacts,
+    timeline: tuple[Segment, ...],
+    world: World,
+    *,
+    cohort_id: int,
+    now: datetime,
 ) -> Head | None:
     """The head for the facts in force at the instant; None after discharge."""
     segment = in_force(timeline, now) or (timeline[0] if timeline and timeline[0].from_at > now else None)
@@ -162,7 +164,7 @@ def compute_head(
 
 
 def individual_until(facts: EnrolmentFacts, world: World, now: datetime) -> datetime:
-    """Until when facts that the cohort does not share bear on the enrolment's occurrences; its assignment's beginning if none do.
+    """Until when facts that the cohort does not share bear on the enrolment's occurrences; NEVER if none do.
 
     A change of zone or the end of a pause bears on windows open then, so as long as the protocols' windows reach.
     """
@@ -180,12 +182,10 @@ def individual_until(facts: EnrolmentFacts, world: World, now: datetime) -> date
     changes = [pause.until_at for pause in facts.pauses if pause.until_at is not None]
     changes += [zone.from_at for zone in facts.zones if zone.from_at > own]
     changes += [assigned.from_at for assigned in facts.assignments[1:]]
-    return max((changed_at + reach(world) for changed_at in changes), default=own)
+    return max((changed_at + reach(world) for changed_at in changes), default=NEVER)
 
 
-def compute_occurrences(
-    course: Course, *, floor: datetime, decided: Mapping[str, set[Key]]
-) -> dict[str, Occurrence]:
+def compute_occurrences(course: Course, *, floor: datetime, decided: Mapping[str, set[Key]]) -> dict[str, Occurrence]:
     """Per activity the earliest undecided occurrence on the course; activities without one are absent. Pure."""
     none: set[Key] = set()
     found = {}
@@ -197,7 +197,7 @@ def compute_occurrences(
 
 
 def _save(
-    connection: Connection[Any],
+    connection: Connection,
     organisation_id: int,
     now: datetime,
     subjects: Sequence[_Subject],
@@ -212,9 +212,7 @@ def _save(
     decisions: list[store.Decision] = []
     for subject in subjects:
         timeline = segments(subject.facts, world)
-        head = compute_head(
-            subject.enrolment_id, subject.facts, timeline, world, cohort_id=subject.cohort_id, now=now
-        )
+        head = compute_head(subject.enrolment_id, subject.facts, timeline, world, cohort_id=subject.cohort_id, now=now)
         if head is None:
             gone.append(subject.enrolment_id)
             continue
@@ -233,7 +231,7 @@ def _save(
 
 
 def _rows(
-    connection: Connection[Any],
+    connection: Connection,
     organisation_id: int,
     subject: _Subject,
     course: Course,
@@ -256,9 +254,7 @@ def _rows(
                 row = replace(row, taken=min(len(taken), occurrence.quantity - 1))
                 if len(taken) >= occurrence.quantity:
                     last = taken[occurrence.quantity - 1]
-                    decisions.append(
-                        store.Decision(subject.enrolment_id, occurrence, OccurrenceState.FULFILLED, last)
-                    )
+                    decisions.append(store.Decision(subject.enrolment_id, occurrence, OccurrenceState.FULFILLED, last))
                     mine.setdefault(key, set()).add(occurrence.key)
                     continue
             rows.append(row)
@@ -292,7 +288,7 @@ def _row(subject: _Subject, occurrence: Occurrence, before: Row | None) -> Row:
 
 
 def _taken_before(
-    connection: Connection[Any], organisation_id: int, subject: _Subject, course: Course, occurrence: Occurrence
+    connection: Connection, organisation_id: int, subject: _Subject, course: Course, occurrence: Occurrence
 ) -> list[int]:
     segment = in_force(course.timeline, occurrence.opens_at)
     activity = activity_of(segment, occurrence.activity_key) if segment else None

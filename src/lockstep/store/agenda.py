@@ -37,9 +37,7 @@ class Asked:
     until_at: datetime
 
 
-def lock_heads(
-    connection: Connection[Any], *, organisation_id: int, enrolment_ids: Sequence[int]
-) -> dict[int, Head]:
+def lock_heads(connection: Connection[Any], *, organisation_id: int, enrolment_ids: Sequence[int]) -> dict[int, Head]:
     """The heads that exist, held until the transaction ends. Locks: agenda_head in key order, for no key update."""
     found = connection.execute(
         _SQL["lock_heads"], {"organisation_id": organisation_id, "enrolment_ids": list(enrolment_ids)}
@@ -47,9 +45,7 @@ def lock_heads(
     return {row[0]: Head(*row) for row in found}
 
 
-def list_heads(
-    connection: Connection[Any], *, organisation_id: int, enrolment_ids: Sequence[int]
-) -> dict[int, Head]:
+def list_heads(connection: Connection[Any], *, organisation_id: int, enrolment_ids: Sequence[int]) -> dict[int, Head]:
     """The heads that exist, by enrolment. Locks: none."""
     found = connection.execute(
         _SQL["list_heads"], {"organisation_id": organisation_id, "enrolment_ids": list(enrolment_ids)}
@@ -179,9 +175,7 @@ def save_rows(connection: Connection[Any], *, organisation_id: int, rows: Sequen
     )
 
 
-def delete_rows(
-    connection: Connection[Any], *, organisation_id: int, keys: Sequence[tuple[int, str]]
-) -> None:
+def delete_rows(connection: Connection[Any], *, organisation_id: int, keys: Sequence[tuple[int, str]]) -> None:
     """The rows (enrolment, activity) are gone. Locks: the rows, under their held heads."""
     if not keys:
         return
@@ -195,9 +189,7 @@ def delete_rows(
     )
 
 
-def delete_agendas(
-    connection: Connection[Any], *, organisation_id: int, enrolment_ids: Sequence[int]
-) -> None:
+def delete_agendas(connection: Connection[Any], *, organisation_id: int, enrolment_ids: Sequence[int]) -> None:
     """Heads and rows of the enrolments are gone. Locks: the heads and rows."""
     if enrolment_ids:
         connection.execute(

@@ -18,6 +18,7 @@ from lockstep.domain.timeline import (
     ProtocolFacts,
     Span,
     World,
+    recorded_last,
 )
 from lockstep.store.clock import now
 from lockstep.store.queries import load
@@ -89,17 +90,15 @@ def load_enrolments(
                 "list_patient_events",
             )
         }
-    of: dict[str, dict[int, list[tuple[Any, ...]]]] = {
-        name: _by_enrolment(cursor) for name, cursor in cursors.items()
-    }
+    of: dict[str, dict[int, list[tuple[Any, ...]]]] = {name: _by_enrolment(cursor) for name, cursor in cursors.items()}
     return {
         enrolment_id: EnrolmentFacts(
             patient_id=row[0],
             anchor_on=row[1],
             enrolled_at=row[2],
             discharged_at=row[3],
-            zones=_in_order(ZoneSpan(*zone) for zone in of["list_zones"][enrolment_id]),
-            assignments=tuple(Assigned(*assigned) for assigned in of["list_assignments"][enrolment_id]),
+            zones=recorded_last(ZoneSpan(*zone) for zone in of["list_zones"][enrolment_id]),
+            assignments=recorded_last(Assigned(*assigned) for assigned in of["list_assignments"][enrolment_id]),
             selections=frozenset(member[0] for member in of["list_memberships"].get(enrolment_id, ())),
             personal_changes=tuple(map(_personal_change, of["list_personal_changes"].get(enrolment_id, ()))),
             pauses=tuple(Span(*pause) for pause in of["list_pauses"].get(enrolment_id, ())),
@@ -117,15 +116,6 @@ def load_outages(
         _SQL["list_outages"], {"organisation_id": organisation_id, "since_at": since_at, "known_at": known_at}
     )
     return tuple(Span(*row) for row in found)
-
-
-def _in_order(zones: Iterable[ZoneSpan]) -> tuple[ZoneSpan, ...]:
-    # A later row with an earlier beginning corrects the ones after it: what was recorded last holds from its beginning on.
-    kept: list[ZoneSpan] = []
-    for zone in zones:
-        kept = [earlier for earlier in kept if earlier.from_at < zone.from_at]
-        kept.append(zone)
-    return tuple(kept)
 
 
 def _by_enrolment(cursor: Iterable[tuple[Any, ...]]) -> dict[int, list[tuple[Any, ...]]]:
@@ -159,16 +149,10 @@ def _personal_change(row: tuple[Any, ...]) -> PersonalChange:
 
 
 def _text(value: Any) -> str | None:
-    return (
-        None
-        if value is None
-        else json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    )
+    return None if value is None else json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def _load_contents(
-    connection: Connection[Any], organisation_id: int, hashes: dict[tuple[int, int], str]
-) -> None:
+def _load_contents(connection: Connection[Any], organisation_id: int, hashes: dict[tuple[int, int], str]) -> None:
     wanted = sorted(version for version, content_hash in hashes.items() if content_hash not in _contents)
     if not wanted:
         return

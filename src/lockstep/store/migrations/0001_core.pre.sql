@@ -739,6 +739,8 @@ grant update on
     protocol_control, ingestion_heartbeat, agenda_head, agenda, alert, operation, recalculation_range,
     recalculation_exception, check_run, drift, worker
     to lockstep_app;
+-- The right to lock a patient (for no key update), who must be held while enrolled or moved to another zone; nothing updates it.
+grant update (recorded_at) on patient to lockstep_app;
 grant delete on agenda, agenda_head, recalculation_range, recalculation_exception, worker to lockstep_app;
 revoke execute on function ensure_partitions(date) from public;
 grant execute on function ensure_partitions(date) to lockstep_app, lockstep_duty;

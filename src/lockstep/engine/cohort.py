@@ -1,0 +1,178 @@
+"""What the members of a cohort must hold in their agenda rows, computed once and kept for the chunks that follow."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from lockstep.domain.agenda import Head, activity_of
+from lockstep.domain.cohort import (
+    Cohort,
+    CohortCourse,
+    Standing,
+    cohort_course,
+    first_unseen,
+    reach,
+    settled,
+    target,
+)
+from lockstep.domain.occurrence import Key, Occurrence
+from lockstep.domain.switch import SwitchKind
+from lockstep.domain.timeline import Span, World, generation_at, in_force
+
+_KINDS_LIMIT = 500
+
+CohortKey = tuple[str, date]
+"""Zone and anchor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Heads of one kind share everything that bears on their targets except cohort and rows."""
+
+    protocol_id: int
+    generation: int
+    next_change_at: datetime | None
+    assigned_at: datetime
+    assigned_protocol_id: int
+    selections: frozenset[int]
+
+
+class KindTargets:
+    """The courses and targets of one kind, by cohort (zone, anchor); each computed when first asked for."""
+
+    def __init__(self, kind: Kind, world: World, outages: tuple[Span, ...], now: datetime) -> None:
+        self.kind = kind
+        self._world, self._outages, self._now = world, outages, now
+        self._courses: dict[CohortKey, CohortCourse] = {}
+        self._heads: dict[CohortKey, tuple[int, int, int, datetime | None]] = {}
+        self._targets: dict[tuple[str, Standing | None, frozenset[Key]], dict[CohortKey, Occurrence | None]] = {}
+
+    def course(self, cohort: CohortKey) -> CohortCourse:
+        """The course of the heads of this kind in the cohort."""
+        if cohort not in self._courses:
+            self._courses[cohort] = self._compute_course(*cohort)
+        return self._courses[cohort]
+
+    def targets(
+        self, activity_key: str, standing: Standing | None, also: frozenset[Key] = frozenset()
+    ) -> Callable[[CohortKey], Occurrence | None]:
+        """By cohort the occurrence that a row standing there must hold; see domain.cohort.target."""
+        known = self._targets.setdefault((activity_key, standing, also), {})
+
+        def of(cohort: CohortKey) -> Occurrence | None:
+            if cohort not in known:
+                known[cohort] = target(self.course(cohort), activity_key, standing, also)
+            return known[cohort]
+
+        return of
+
+    def head_values(self, cohort: CohortKey) -> tuple[int, int, int, datetime | None]:
+        """What the heads of the cohort carry once their rows are computed: protocol, version, generation, next change."""
+        if cohort not in self._heads:
+            course = self.course(cohort)
+            segment = course.in_force
+            generation = generation_at(self._world, segment.protocol_id, self._now)
+            self._heads[cohort] = (
+                segment.protocol_id,
+                segment.version_number or 0,
+                generation,
+                course.next_change_at,
+            )
+        return self._heads[cohort]
+
+    def next_change_at(self) -> datetime | None:
+        """The first instant at which a course computed so far changes."""
+        return min(
+            (course.next_change_at for course in self._courses.values() if course.next_change_at),
+            default=None,
+        )
+
+    def _compute_course(self, zone: str, anchor_on: date) -> CohortCourse:
+        kind = self.kind
+        changed_at = first_unseen(
+            zone,
+            kind.protocol_id,
+            self._world,
+            generation=kind.generation,
+            next_change_at=kind.next_change_at,
+            now=self._now,
+        )
+        # A newcomer knows nothing from before its assignment.
+        changed_at = max(changed_at, kind.assigned_at)
+        members = Cohort(zone, anchor_on, kind.assigned_at, kind.assigned_protocol_id, kind.selections)
+        members = settled(members, self._world, changed_at=changed_at)
+        return cohort_course(members, self._world, changed_at=changed_at, now=self._now, outages=self._outages)
+
+
+class Targets:
+    """What members must hold under one world, known outages and instant; forgotten when any of them changes."""
+
+    def __init__(self, world: World, outages: tuple[Span, ...], now: datetime) -> None:
+        self.world, self.outages, self.now = world, outages, now
+        self._of: dict[Kind, KindTargets] = {}
+
+    def of(self, kind: Kind) -> KindTargets:
+        """The targets of one kind of heads."""
+        if kind not in self._of:
+            self._of[kind] = KindTargets(kind, self.world, self.outages, self.now)
+        return self._of[kind]
+
+    def still_hold(self, world: World, outages: tuple[Span, ...], now: datetime) -> bool:
+        """Whether what is kept is also right at this later instant: same facts, and no course has changed since."""
+        if world != self.world or outages != self.outages or now < self.now or len(self._of) > _KINDS_LIMIT:
+            return False
+        changes = [kind.next_change_at() for kind in self._of.values()]
+        return all(change is None or change > now for change in changes)
+
+
+def kind_of(
+    head: Head,
+    cohort: tuple[str, date],
+    world: World,
+    *,
+    begins: datetime,
+    moves: bool,
+    selections: frozenset[int],
+) -> Kind:
+    """The kind of a head: assignments older than `begins` count as equally old; see `settled_since`."""
+    assigned_at, protocol_id = head.assigned_at, head.assigned_protocol_id
+    if assigned_at < begins:
+        assigned_at = begins
+        if moves:
+            zone, anchor_on = cohort
+            own = Cohort(zone, anchor_on, head.assigned_at, protocol_id, selections)
+            protocol_id = settled(own, world, changed_at=begins + reach(world)).assigned_protocol_id
+    return Kind(head.protocol_id, head.generation, head.next_change_at, assigned_at, protocol_id, selections)
+
+
+def settled_since(world: World, changed_at: datetime) -> datetime:
+    """What began before this bears on no window open at the change or later; on the hour, so that chunks agree on it."""
+    return (changed_at - 2 * reach(world)).replace(minute=0, second=0, microsecond=0)
+
+
+def relevant_selections(world: World) -> frozenset[int]:
+    """Selections that any accepted switch of these protocols names."""
+    return frozenset(
+        switch.selection_id
+        for protocol in world.values()
+        for switch in protocol.switches
+        if switch.selection_id is not None
+    )
+
+
+def has_moves(world: World) -> bool:
+    """Whether any of these protocols' timelines holds a move."""
+    return any(switch.kind is SwitchKind.MOVE for protocol in world.values() for switch in protocol.switches)
+
+
+def code_of(course: CohortCourse, occurrence: Occurrence) -> str:
+    """The code of what is measured for the occurrence, under the version that asks it."""
+    segment = in_force(course.course.timeline, occurrence.opens_at)
+    activity = activity_of(segment, occurrence.activity_key) if segment else None
+    return activity.code if activity else ""
+
+
+def keys_in_force(course: CohortCourse) -> Sequence[str]:
+    """The activities of the course, in order."""
+    content = course.in_force.content
+    return [activity.key for activity in content.activities] if content else []

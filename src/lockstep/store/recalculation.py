@@ -1,0 +1,411 @@
+"""How far recalculations walked, what is behind, and the set-based steps of a chunk."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+
+from lockstep.domain.agenda import Head
+from lockstep.domain.cohort import Standing
+from lockstep.domain.occurrence import Occurrence
+from lockstep.store.queries import load
+
+_SQL = load("recalculation.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Recalculation:
+    """An operation that brings a protocol's enrolments (or a selection's members on it) in step."""
+
+    operation_id: int
+    state: str
+    protocol_id: int
+    switch_id: int | None
+    selection_id: int | None
+    generation: int | None
+    starts_at: datetime
+    total: int | None
+    paused_until: datetime | None
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A part of the enrolments, in key order: (after, until], walked as far as the cursor."""
+
+    number: int
+    after_id: int
+    until_id: int
+    cursor_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class StandingRows:
+    """Rows that stand at the same occurrence, asked under this protocol and version; a cohort for each of the rows."""
+
+    standing: Standing
+    closes_at: datetime
+    protocol_id: int
+    version_number: int
+    cohort_ids: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """From a standing to the occurrence the rows of these cohorts must hold; None: nothing is left."""
+
+    rows: StandingRows
+    occurrence: Occurrence | None
+    cohort_ids: Sequence[int]
+
+
+class Ids:
+    """Enrolments as the text of an array, made once for all statements of a chunk: the driver's arrays cost ten times more."""
+
+    def __init__(self, enrolment_ids: Sequence[int]) -> None:
+        self.text = "{" + ",".join(map(str, enrolment_ids)) + "}"
+
+
+def list_unfinished(connection: Connection[Any], *, organisation_id: int, now: datetime) -> list[Recalculation]:
+    """Recalculations in force and not ended, the longest waiting first. Locks: none."""
+    found = connection.execute(_SQL["list_unfinished"], {"organisation_id": organisation_id, "now": now})
+    return [Recalculation(*row) for row in found]
+
+
+def list_borders(
+    connection: Connection[Any],
+    *,
+    organisation_id: int,
+    protocol_id: int,
+    selection_id: int | None,
+    size: int,
+) -> list[int]:
+    """Where ranges of `size` enrolments end, in key order. Locks: none."""
+    name = "list_borders" if selection_id is None else "list_selection_borders"
+    values = {
+        "organisation_id": organisation_id,
+        "protocol_id": protocol_id,
+        "selection_id": selection_id,
+        "size": size,
+    }
+    return [row[0] for row in connection.execute(_SQL[name], values)]
+
+
+def count_enrolments(
+    connection: Connection[Any], *, organisation_id: int, protocol_id: int, selection_id: int | None
+) -> int:
+    """How many enrolments stand on the protocol, or are members of the selection. Locks: none."""
+    name = "count_of_protocol" if selection_id is None else "count_of_selection"
+    values = {"organisation_id": organisation_id, "protocol_id": protocol_id, "selection_id": selection_id}
+    row = connection.execute(_SQL[name], values).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def add_ranges(
+    connection: Connection[Any], *, organisation_id: int, operation_id: int, ranges: Sequence[Range]
+) -> None:
+    """The ranges exist. Locks: the new rows."""
+    connection.execute(
+        _SQL["add_ranges"],
+        {
+            "organisation_id": organisation_id,
+            "operation_id": operation_id,
+            "numbers": [part.number for part in ranges],
+            "after_ids": [part.after_id for part in ranges],
+            "until_ids": [part.until_id for part in ranges],
+        },
+    )
+
+
+def claim_range(connection: Connection[Any], *, organisation_id: int, operation_id: int) -> Range | None:
+    """An unfinished range that nobody works on, held until the transaction ends; None if there is none."""
+    row = connection.execute(
+        _SQL["claim_range"], {"organisation_id": organisation_id, "operation_id": operation_id}
+    ).fetchone()
+    return Range(*row) if row else None
+
+
+def claim_heads(
+    connection: Connection[Any],
+    *,
+    organisation_id: int,
+    protocol_id: int,
+    selection_id: int | None,
+    generation: int,
+    now: datetime,
+    part: Range,
+    size: int,
+) -> list[Head]:
+    """The next heads behind `generation` in the range, held; locked ones are skipped. The fence: others' newer work stays."""
+    found = connection.execute(
+        _SQL["claim_heads" if selection_id is None else "claim_member_heads"],
+        {
+            "organisation_id": organisation_id,
+            "protocol_id": protocol_id,
+            "selection_id": selection_id,
+            "generation": generation,
+            "now": now,
+            "cursor": part.cursor_id,
+            "until": part.until_id,
+            "size": size,
+        },
+    )
+    return [Head(*row) for row in found]
+
+
+def is_range_behind(
+    connection: Connection[Any],
+    *,
+    organisation_id: int,
+    protocol_id: int,
+    selection_id: int | None,
+    generation: int,
+    now: datetime,
+    part: Range,
+) -> bool:
+    """Whether an enrolment of the range is behind and not set aside. Locks: none."""
+    row = connection.execute(
+        _SQL["is_range_behind"],
+        {
+            "organisation_id": organisation_id,
+            "protocol_id": protocol_id,
+            "selection_id": selection_id,
+            "generation": generation,
+            "now": now,
+            "after": part.after_id,
+            "until": part.until_id,
+        },
+    ).fetchone()
+    assert row is not None
+    return bool(row[0])
+
+
+def list_standings(connection: Connection[Any], *, organisation_id: int, ids: Ids) -> list[StandingRows]:
+    """The distinct places where rows of the enrolments stand. Locks: none."""
+    values = {"organisation_id": organisation_id, "enrolment_ids": ids.text}
+    return [
+        StandingRows(Standing(row[0], row[1], row[2], row[3], row[5]), row[4], row[6], row[7], row[8])
+        for row in connection.execute(_SQL["list_standings"], values)
+    ]
+
+
+def list_without_row(
+    connection: Connection[Any], *, organisation_id: int, ids: Ids, keys: Sequence[tuple[int, str]]
+) -> list[tuple[int, int, str]]:
+    """(enrolment, cohort, activity) of enrolments whose cohort is named with an activity for which they have no row."""
+    if not keys:
+        return []
+    values = {
+        "organisation_id": organisation_id,
+        "enrolment_ids": ids.text,
+        "cohort_ids": [cohort_id for cohort_id, _ in keys],
+        "activity_keys": [activity_key for _, activity_key in keys],
+    }
+    return [(row[0], row[1], row[2]) for row in connection.execute(_SQL["list_without_row"], values)]
+
+
+def advance_rows(connection: Connection[Any], *, organisation_id: int, ids: Ids, steps: Sequence[Step]) -> int:
+    """The rows hold the occurrences of their steps, or are gone; returns how many changed. Locks: rows under held heads."""
+    moved = [(step, step.occurrence) for step in steps if step.occurrence is not None]
+    ended = [step for step in steps if step.occurrence is None]
+    changed = 0
+    base: dict[str, Any] = {"organisation_id": organisation_id, "enrolment_ids": ids.text}
+    if moved:
+        values = {
+            **base,
+            **_step_arrays([step for step, _ in moved]),
+            "protocol_ids": [occurrence.protocol_id for _, occurrence in moved],
+            "version_numbers": [occurrence.version_number for _, occurrence in moved],
+            "on_dates": [occurrence.on for _, occurrence in moved],
+            "slots": [occurrence.slot for _, occurrence in moved],
+            "opens_ats": [occurrence.opens_at for _, occurrence in moved],
+            "closes_ats": [occurrence.closes_at for _, occurrence in moved],
+            "judge_ats": [occurrence.judge_at for _, occurrence in moved],
+        }
+        changed += connection.execute(_SQL["advance_rows"], values).rowcount
+    if ended:
+        changed += connection.execute(_SQL["delete_standing_rows"], {**base, **_step_arrays(ended)}).rowcount
+    return changed
+
+
+def list_taken_before(
+    connection: Connection[Any],
+    *,
+    organisation_id: int,
+    ids: Ids,
+    asked: Sequence[tuple[Occurrence, str]],
+) -> list[tuple[int, str, list[int]]]:
+    """(enrolment, activity, measurements) of rows that now hold one of the asked occurrences (with their code), if any came before."""
+    if not asked:
+        return []
+    values = {
+        "organisation_id": organisation_id,
+        "enrolment_ids": ids.text,
+        "activity_keys": [occurrence.activity_key for occurrence, _ in asked],
+        "on_dates": [occurrence.on for occurrence, _ in asked],
+        "slots": [occurrence.slot for occurrence, _ in asked],
+        "opens_ats": [occurrence.opens_at for occurrence, _ in asked],
+        "nominal_ats": [occurrence.nominal_at for occurrence, _ in asked],
+        "codes": [code for _, code in asked],
+    }
+    return [(row[0], row[1], row[2]) for row in connection.execute(_SQL["list_rows_taken_before"], values)]
+
+
+def advance_heads(
+    connection: Connection[Any],
+    *,
+    organisation_id: int,
+    groups: Sequence[tuple[Sequence[int], int, int, int, datetime | None]],
+    computed_at: datetime,
+) -> None:
+    """The heads of each group (enrolments, protocol, version, generation, next change) are computed. Locks: the held heads."""
+    for enrolment_ids, protocol_id, version_number, generation, next_change_at in groups:
+        connection.execute(
+            _SQL["advance_heads_alike"],
+            {
+                "organisation_id": organisation_id,
+                "computed_at": computed_at,
+                "enrolment_ids": Ids(enrolment_ids).text,
+                "protocol_id": protocol_id,
+                "version_number": version_number,
+                "generation": generation,
+                "next_change_at": next_change_at,
+            },
+        )
+
+
+def note_progress(
+    connection: Connection[Any],
+    *,
+    organisation_id: int,
+    operation_id: int,
+    number: int,
+    cursor_id: int,
+    done: int,
+    finished: bool,
+) -> None:
+    """The claimed range was walked as far as the cursor. Locks: the claimed range."""
+    connection.execute(
+        _SQL["note_progress"],
+        {
+            "organisation_id": organisation_id,
+            "operation_id": operation_id,
+            "number": number,
+            "cursor": cursor_id,
+            "done": done,
+            "finished": finished,
+        },
+    )
+
+
+def count_ranges(connection: Connection[Any], *, organisation_id: int, operation_id: int) -> tuple[int, int]:
+    """How many ranges the operation has, and how many of them are not finished. Locks: none."""
+    row = connection.execute(
+        _SQL["count_open_ranges"], {"organisation_id": organisation_id, "operation_id": operation_id}
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+def set_total(connection: Connection[Any], *, organisation_id: int, operation_id: int, total: int) -> None:
+    """The operation knows how many enrolments it concerns. Locks: its row."""
+    connection.execute(
+        _SQL["set_total"], {"organisation_id": organisation_id, "operation_id": operation_id, "total": total}
+    )
+
+
+def has_barrier_passed(connection: Connection[Any], *, organisation_id: int, operation_id: int) -> bool:
+    """Whether every transaction that ran when the operation was accepted has ended. Locks: none."""
+    row = connection.execute(
+        _SQL["has_barrier_passed"], {"organisation_id": organisation_id, "operation_id": operation_id}
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def list_behind(
+    connection: Connection[Any],
+    *,
+    organisation_id: int,
+    now: datetime,
+    cursor_id: int = 0,
+    size: int,
+    enrolment_ids: Sequence[int] | None = None,
+) -> tuple[list[int], int | None]:
+    """The enrolments behind among the next `size` heads in key order, and where the slice ended (None: at the end)."""
+    values = {
+        "organisation_id": organisation_id,
+        "now": now,
+        "cursor": cursor_id,
+        "size": size,
+        "enrolment_ids": None if enrolment_ids is None else list(enrolment_ids),
+    }
+    slice_ = connection.execute(_SQL["list_behind"], values).fetchall()
+    behind = [enrolment_id for enrolment_id, is_behind in slice_ if is_behind]
+    return behind, slice_[-1][0] if len(slice_) == size else None
+
+
+def list_memberships(
+    connection: Connection[Any],
+    *,
+    organisation_id: int,
+    enrolment_ids: Sequence[int],
+    selection_ids: Sequence[int],
+) -> dict[int, frozenset[int]]:
+    """Which of the selections hold each enrolment that any of them holds. Locks: none."""
+    values = {
+        "organisation_id": organisation_id,
+        "enrolment_ids": list(enrolment_ids),
+        "selection_ids": list(selection_ids),
+    }
+    return {row[0]: frozenset(row[1]) for row in connection.execute(_SQL["list_memberships"], values)}
+
+
+def set_aside(
+    connection: Connection[Any],
+    *,
+    organisation_id: int,
+    enrolment_id: int,
+    operation_id: int | None,
+    reason: str,
+    sqlstate: str | None,
+    now: datetime,
+) -> None:
+    """The enrolment stands aside with its reason and is tried again later. Locks: its row."""
+    connection.execute(
+        _SQL["set_aside"],
+        {
+            "organisation_id": organisation_id,
+            "enrolment_id": enrolment_id,
+            "operation_id": operation_id,
+            "reason": reason,
+            "sqlstate": sqlstate,
+            "now": now,
+        },
+    )
+
+
+def list_exceptions_to_retry(connection: Connection[Any], *, organisation_id: int, now: datetime) -> list[int]:
+    """Enrolments set aside whose next try has come, at most 100. Locks: none."""
+    found = connection.execute(_SQL["list_exceptions_to_retry"], {"organisation_id": organisation_id, "now": now})
+    return [row[0] for row in found]
+
+
+def clear_exception(connection: Connection[Any], *, organisation_id: int, enrolment_id: int) -> None:
+    """The enrolment no longer stands aside. Locks: its row."""
+    connection.execute(_SQL["clear_exception"], {"organisation_id": organisation_id, "enrolment_id": enrolment_id})
+
+
+def _step_arrays(steps: Sequence[Step]) -> dict[str, Any]:
+    return {
+        "numbers": list(range(len(steps))),
+        "activity_keys": [step.rows.standing.activity_key for step in steps],
+        "old_on_dates": [step.rows.standing.on for step in steps],
+        "old_slots": [step.rows.standing.slot for step in steps],
+        "old_opens_ats": [step.rows.standing.opens_at for step in steps],
+        "old_judge_ats": [step.rows.standing.judge_at for step in steps],
+        "cohort_ids": Ids([cohort_id for step in steps for cohort_id in step.cohort_ids]).text,
+        "step_numbers": Ids([number for number, step in enumerate(steps) for _ in step.cohort_ids]).text,
+    }

@@ -1,0 +1,504 @@
+-- name: list_unfinished
+-- Recalculations that have begun to be in force and have not ended, with what is left as far as known.
+-- Locks: none.
+select
+    o.operation_id,
+    o.state,
+    o.protocol_id,
+    o.switch_id,
+    o.selection_id,
+    o.generation,
+    o.starts_at,
+    o.total,
+    o.paused_until,
+    coalesce((
+        select sum(r.done)
+        from recalculation_range r
+        where r.organisation_id = o.organisation_id
+            and r.operation_id = o.operation_id
+    ), 0)::integer as done
+from operation o
+where o.organisation_id = %(organisation_id)s
+    and o.kind = 'recalculation'
+    and o.ended_at is null
+    and o.starts_at <= %(now)s
+order by o.starts_at, o.operation_id;
+
+-- name: list_borders
+-- Every nth head of a protocol in key order: where ranges end.
+-- Locks: none.
+select n.enrolment_id
+from (
+    select
+        h.enrolment_id,
+        row_number() over (order by h.enrolment_id) as position
+    from agenda_head h
+    where h.organisation_id = %(organisation_id)s
+        and h.protocol_id = %(protocol_id)s
+) n
+where n.position %% %(size)s = 0
+order by n.enrolment_id;
+
+-- name: list_selection_borders
+-- Every nth member of a selection in key order: where ranges end.
+-- Locks: none.
+select n.enrolment_id
+from (
+    select
+        m.enrolment_id,
+        row_number() over (order by m.enrolment_id) as position
+    from selection_member m
+    where m.organisation_id = %(organisation_id)s
+        and m.selection_id = %(selection_id)s
+) n
+where n.position %% %(size)s = 0
+order by n.enrolment_id;
+
+-- name: count_of_protocol
+-- How many heads stand on a protocol.
+-- Locks: none.
+select count(*)
+from agenda_head h
+where h.organisation_id = %(organisation_id)s
+    and h.protocol_id = %(protocol_id)s;
+
+-- name: count_of_selection
+-- How many members a selection has.
+-- Locks: none.
+select count(*)
+from selection_member m
+where m.organisation_id = %(organisation_id)s
+    and m.selection_id = %(selection_id)s;
+
+-- name: add_ranges
+-- The parts through which workers walk; a rival that made them first wins.
+-- Locks: the new rows.
+insert into recalculation_range (
+    organisation_id,
+    operation_id,
+    number,
+    after_enrolment_id,
+    until_enrolment_id,
+    cursor_enrolment_id
+)
+select
+    %(organisation_id)s,
+    %(operation_id)s,
+    r.number,
+    r.after_id,
+    r.until_id,
+    r.after_id
+from unnest(%(numbers)s::integer[], %(after_ids)s::bigint[], %(until_ids)s::bigint[]) as r (number, after_id, until_id)
+on conflict (organisation_id, operation_id, number) do nothing;
+
+-- name: claim_range
+-- One unfinished part that nobody works on; the claim ends with the transaction.
+-- Locks: one recalculation_range row, for update, skipping locked ones.
+select
+    r.number,
+    r.after_enrolment_id,
+    r.until_enrolment_id,
+    r.cursor_enrolment_id
+from recalculation_range r
+where r.organisation_id = %(organisation_id)s
+    and r.operation_id = %(operation_id)s
+    and not r.finished
+order by r.number
+limit 1
+for update skip locked;
+
+-- name: claim_heads
+-- The next heads of a protocol that are behind, held; those that somebody else holds are left for the next walk.
+-- Locks: agenda_head rows in key order, for no key update, skipping locked ones.
+select
+    h.enrolment_id,
+    h.protocol_id,
+    h.version_number,
+    h.generation,
+    h.cohort_id,
+    h.assigned_at,
+    h.assigned_protocol_id,
+    h.individual_until,
+    h.computed_at,
+    h.next_change_at
+from agenda_head h
+where h.organisation_id = %(organisation_id)s
+    and h.protocol_id = %(protocol_id)s
+    and h.enrolment_id > %(cursor)s
+    and h.enrolment_id <= %(until)s
+    and (h.generation < %(generation)s or h.next_change_at <= %(now)s)
+order by h.enrolment_id
+limit %(size)s
+for no key update skip locked;
+
+-- name: claim_member_heads
+-- The next heads of a selection's members that are behind, held; locked ones are left for the next walk.
+-- Locks: agenda_head rows in key order, for no key update, skipping locked ones.
+select
+    h.enrolment_id,
+    h.protocol_id,
+    h.version_number,
+    h.generation,
+    h.cohort_id,
+    h.assigned_at,
+    h.assigned_protocol_id,
+    h.individual_until,
+    h.computed_at,
+    h.next_change_at
+from selection_member m
+join agenda_head h
+    on h.organisation_id = m.organisation_id
+    and h.enrolment_id = m.enrolment_id
+where m.organisation_id = %(organisation_id)s
+    and m.selection_id = %(selection_id)s
+    and m.enrolment_id > %(cursor)s
+    and m.enrolment_id <= %(until)s
+    and h.protocol_id = %(protocol_id)s
+    and (h.generation < %(generation)s or h.next_change_at <= %(now)s)
+order by m.enrolment_id
+limit %(size)s
+for no key update of h skip locked;
+
+-- name: is_range_behind
+-- Whether a head of a range is still behind (somebody held it when the walk came by).
+-- Locks: none.
+select exists (
+    select 1
+    from agenda_head h
+    where h.organisation_id = %(organisation_id)s
+        and h.protocol_id = %(protocol_id)s
+        and h.enrolment_id > %(after)s
+        and h.enrolment_id <= %(until)s
+        and (h.generation < %(generation)s or h.next_change_at <= %(now)s)
+        and (
+            %(selection_id)s::bigint is null
+            or exists (
+                select 1
+                from selection_member m
+                where m.organisation_id = h.organisation_id
+                    and m.selection_id = %(selection_id)s
+                    and m.enrolment_id = h.enrolment_id
+            )
+        )
+        and not exists (
+            select 1
+            from recalculation_exception x
+            where x.organisation_id = h.organisation_id
+                and x.enrolment_id = h.enrolment_id
+        )
+);
+
+-- name: list_standings
+-- The distinct places where the rows of held heads stand, with the cohorts of which rows stand there.
+-- Locks: none (the heads are held).
+select
+    a.activity_key,
+    a.on_date,
+    a.slot,
+    a.opens_at,
+    a.closes_at,
+    a.judge_at,
+    a.protocol_id,
+    a.version_number,
+    array_agg(a.cohort_id)
+from agenda a
+where a.organisation_id = %(organisation_id)s
+    and a.enrolment_id = any(%(enrolment_ids)s::bigint[])
+group by
+    a.activity_key,
+    a.on_date,
+    a.slot,
+    a.opens_at,
+    a.closes_at,
+    a.judge_at,
+    a.protocol_id,
+    a.version_number;
+
+-- name: list_without_row
+-- The held enrolments of cohorts that have no row for an activity.
+-- Locks: none (the heads are held).
+select
+    h.enrolment_id,
+    h.cohort_id,
+    k.activity_key
+from agenda_head h
+join unnest(%(cohort_ids)s::bigint[], %(activity_keys)s::text[]) as k (cohort_id, activity_key)
+    on k.cohort_id = h.cohort_id
+where h.organisation_id = %(organisation_id)s
+    and h.enrolment_id = any(%(enrolment_ids)s::bigint[])
+    and not exists (
+        select 1
+        from agenda a
+        where a.organisation_id = h.organisation_id
+            and a.enrolment_id = h.enrolment_id
+            and a.activity_key = k.activity_key
+    );
+
+-- name: delete_standing_rows
+-- Rows of held heads whose activity has nothing undecided any more are gone, by cohort and where they stood.
+-- Locks: agenda rows, under their held heads.
+with steps as (
+    select
+        t.number,
+        t.activity_key,
+        t.old_on,
+        t.old_slot,
+        t.old_opens_at,
+        t.old_judge_at
+    from unnest(
+        %(numbers)s::integer[],
+        %(activity_keys)s::text[],
+        %(old_on_dates)s::date[],
+        %(old_slots)s::text[],
+        %(old_opens_ats)s::timestamptz[],
+        %(old_judge_ats)s::timestamptz[]
+    ) as t (number, activity_key, old_on, old_slot, old_opens_at, old_judge_at)
+)
+delete from agenda a
+using unnest(%(cohort_ids)s::bigint[], %(step_numbers)s::integer[]) as c (cohort_id, number)
+join steps s
+    on s.number = c.number
+where a.organisation_id = %(organisation_id)s
+    and a.enrolment_id = any(%(enrolment_ids)s::bigint[])
+    and a.cohort_id = c.cohort_id
+    and a.activity_key = s.activity_key
+    and a.on_date = s.old_on
+    and a.slot = s.old_slot
+    and a.opens_at = s.old_opens_at
+    and a.judge_at = s.old_judge_at;
+
+-- name: list_rows_taken_before
+-- Held rows that were asked in the middle of their window, with the measurements taken in it before.
+-- Locks: none (the heads are held).
+select
+    a.enrolment_id,
+    a.activity_key,
+    array_agg(m.measurement_id order by m.judged_for_at, m.measurement_id) as measurement_ids
+from agenda a
+join unnest(
+    %(activity_keys)s::text[],
+    %(on_dates)s::date[],
+    %(slots)s::text[],
+    %(opens_ats)s::timestamptz[],
+    %(nominal_ats)s::timestamptz[],
+    %(codes)s::text[]
+) as w (activity_key, on_date, slot, opens_at, nominal_at, code)
+    on w.activity_key = a.activity_key
+    and w.on_date = a.on_date
+    and w.slot = a.slot
+    and w.opens_at = a.opens_at
+join enrolment e
+    on e.organisation_id = a.organisation_id
+    and e.enrolment_id = a.enrolment_id
+join measurement m
+    on m.organisation_id = a.organisation_id
+    and m.patient_id = e.patient_id
+    and m.code = w.code
+    and m.judged_for_at >= w.nominal_at
+    and m.judged_for_at < a.closes_at
+    and m.received_at >= w.nominal_at - interval '5 minutes'
+where a.organisation_id = %(organisation_id)s
+    and a.enrolment_id = any(%(enrolment_ids)s::bigint[])
+group by
+    a.enrolment_id,
+    a.activity_key;
+
+-- name: advance_rows
+-- The rows of held heads hold the occurrences of what is in force now, by cohort and where they stood.
+-- Locks: agenda rows, under their held heads.
+with steps as (
+    select
+        t.number,
+        t.activity_key,
+        t.old_on,
+        t.old_slot,
+        t.old_opens_at,
+        t.old_judge_at,
+        t.protocol_id,
+        t.version_number,
+        t.on_date,
+        t.slot,
+        t.opens_at,
+        t.closes_at,
+        t.judge_at
+    from unnest(
+        %(numbers)s::integer[],
+        %(activity_keys)s::text[],
+        %(old_on_dates)s::date[],
+        %(old_slots)s::text[],
+        %(old_opens_ats)s::timestamptz[],
+        %(old_judge_ats)s::timestamptz[],
+        %(protocol_ids)s::bigint[],
+        %(version_numbers)s::integer[],
+        %(on_dates)s::date[],
+        %(slots)s::text[],
+        %(opens_ats)s::timestamptz[],
+        %(closes_ats)s::timestamptz[],
+        %(judge_ats)s::timestamptz[]
+    ) as t (
+        number, activity_key, old_on, old_slot, old_opens_at, old_judge_at, protocol_id, version_number, on_date, slot,
+        opens_at, closes_at, judge_at
+    )
+)
+update agenda a
+set protocol_id = s.protocol_id,
+    version_number = s.version_number,
+    on_date = s.on_date,
+    slot = s.slot,
+    opens_at = s.opens_at,
+    closes_at = s.closes_at,
+    judge_at = s.judge_at,
+    taken = 0
+from unnest(%(cohort_ids)s::bigint[], %(step_numbers)s::integer[]) as c (cohort_id, number)
+join steps s
+    on s.number = c.number
+where a.organisation_id = %(organisation_id)s
+    and a.enrolment_id = any(%(enrolment_ids)s::bigint[])
+    and a.cohort_id = c.cohort_id
+    and a.activity_key = s.activity_key
+    and a.on_date = s.old_on
+    and a.slot = s.old_slot
+    and a.opens_at = s.old_opens_at
+    and a.judge_at = s.old_judge_at;
+
+-- name: advance_heads_alike
+-- The heads carry what their rows were computed for, when that is the same for all of them.
+-- Locks: agenda_head rows (held already).
+update agenda_head h
+set protocol_id = %(protocol_id)s,
+    version_number = %(version_number)s,
+    generation = %(generation)s,
+    computed_at = %(computed_at)s,
+    next_change_at = %(next_change_at)s
+where h.organisation_id = %(organisation_id)s
+    and h.enrolment_id = any(%(enrolment_ids)s::bigint[]);
+
+-- name: note_progress
+-- The range says how far it was walked.
+-- Locks: the claimed range.
+update recalculation_range r
+set cursor_enrolment_id = %(cursor)s,
+    done = r.done + %(done)s,
+    finished = %(finished)s
+where r.organisation_id = %(organisation_id)s
+    and r.operation_id = %(operation_id)s
+    and r.number = %(number)s;
+
+-- name: count_open_ranges
+-- How many ranges there are, and how many are not finished.
+-- Locks: none.
+select
+    count(*),
+    count(*) filter (where not r.finished)
+from recalculation_range r
+where r.organisation_id = %(organisation_id)s
+    and r.operation_id = %(operation_id)s;
+
+-- name: set_total
+-- The operation knows how many enrolments it concerns.
+-- Locks: the operation's row.
+update operation o
+set total = %(total)s
+where o.organisation_id = %(organisation_id)s
+    and o.operation_id = %(operation_id)s;
+
+-- name: has_barrier_passed
+-- Whether every transaction that ran when the operation was accepted has ended.
+-- Locks: none.
+select pg_snapshot_xmin(pg_current_snapshot()) > o.accepted_xid
+from operation o
+where o.organisation_id = %(organisation_id)s
+    and o.operation_id = %(operation_id)s;
+
+-- name: list_memberships
+-- Which of some selections hold which enrolments.
+-- Locks: none.
+select
+    m.enrolment_id,
+    array_agg(m.selection_id) as selection_ids
+from selection_member m
+where m.organisation_id = %(organisation_id)s
+    and m.enrolment_id = any(%(enrolment_ids)s)
+    and m.selection_id = any(%(selection_ids)s)
+group by m.enrolment_id;
+
+-- name: list_behind
+-- Heads of any protocol that are behind, for the sweep: walks a slice of all heads in key order.
+-- Locks: none.
+select
+    s.enrolment_id,
+    s.is_behind
+from (
+    select
+        h.enrolment_id,
+        h.next_change_at <= %(now)s
+            or exists (
+                select 1
+                from switch_acceptance a
+                where a.organisation_id = h.organisation_id
+                    and a.protocol_id = h.protocol_id
+                    and a.generation > h.generation
+                    and a.first_at <= %(now)s
+                    and (
+                        a.selection_id is null
+                        or exists (
+                            select 1
+                            from selection_member m
+                            where m.organisation_id = a.organisation_id
+                                and m.selection_id = a.selection_id
+                                and m.enrolment_id = h.enrolment_id
+                        )
+                    )
+                    and not exists (
+                        select 1
+                        from switch_withdrawal w
+                        where w.organisation_id = a.organisation_id
+                            and w.switch_id = a.switch_id
+                    )
+            ) as is_behind
+    from agenda_head h
+    where h.organisation_id = %(organisation_id)s
+        and h.enrolment_id > %(cursor)s
+        and (%(enrolment_ids)s::bigint[] is null or h.enrolment_id = any(%(enrolment_ids)s))
+    order by h.enrolment_id
+    limit %(size)s
+) s
+order by s.enrolment_id;
+
+-- name: set_aside
+-- An enrolment that fails by itself is set aside with its reason, to be tried again later.
+-- Locks: its row.
+insert into recalculation_exception (
+    organisation_id, enrolment_id, operation_id, reason, sqlstate, first_at, next_try_at
+)
+values (
+    %(organisation_id)s,
+    %(enrolment_id)s,
+    %(operation_id)s,
+    %(reason)s,
+    %(sqlstate)s,
+    %(now)s,
+    %(now)s + interval '30 seconds'
+)
+on conflict (organisation_id, enrolment_id) do update
+set attempts = recalculation_exception.attempts + 1,
+    reason = excluded.reason,
+    sqlstate = excluded.sqlstate,
+    next_try_at = excluded.first_at + least(interval '1 hour', interval '30 seconds' * 2 ^ least(recalculation_exception.attempts, 7));
+
+-- name: list_exceptions_to_retry
+-- Enrolments set aside whose next try has come.
+-- Locks: none.
+select x.enrolment_id
+from recalculation_exception x
+where x.organisation_id = %(organisation_id)s
+    and x.next_try_at <= %(now)s
+order by x.next_try_at
+limit 100;
+
+-- name: clear_exception
+-- The enrolment is in step again.
+-- Locks: its row.
+delete from recalculation_exception x
+where x.organisation_id = %(organisation_id)s
+    and x.enrolment_id = %(enrolment_id)s;
