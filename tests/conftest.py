@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def server_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The address of a PostgreSQL whose user may create databases and roles."""
+    """The address of a PostgreSQL, as a superuser of it."""
     if given := os.environ.get("LOCKSTEP_DATABASE_URL"):
         yield given
         return

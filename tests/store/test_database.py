@@ -1,13 +1,22 @@
 """The way to PostgreSQL: isolation per transaction, roles, time-outs, lost connections."""
 
+import shutil
 import threading
+import time
+import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import errors
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import scalar_row
+from psycopg_pool import PoolTimeout
+from tests.conftest import TEST_SETTINGS
 
+from lockstep.store import server
 from lockstep.store.database import Connection, Database, is_transient, run_again
 
 
@@ -27,16 +36,22 @@ def two(admin: psycopg.Connection) -> tuple[int, int]:
         ).fetchone()
         assert row is not None
         ids.append(int(row[0]))
-        admin.execute(
-            "insert into program (organisation_id, key, title) values (%s, 'hf', 'Heart')", [ids[-1]]
-        )
+        admin.execute("insert into program (organisation_id, key, title) values (%s, 'hf', 'Heart')", [ids[-1]])
     return ids[0], ids[1]
 
 
+@pytest.fixture
+def tmp_server() -> Iterator[Path]:
+    """A folder for a server of this test alone."""
+    place = Path("/tmp") / f"lockstep-server-{uuid.uuid4().hex[:8]}"
+    place.mkdir(mode=0o755)
+    yield place
+    server.stop(place, mode="immediate")
+    shutil.rmtree(place)
+
+
 class TestIsolation:
-    def test_a_transaction_sees_its_own_organisation_only(
-        self, database: Database, two: tuple[int, int]
-    ) -> None:
+    def test_a_transaction_sees_its_own_organisation_only(self, database: Database, two: tuple[int, int]) -> None:
         north, south = two
         for organisation_id in two:
             with database.transaction(organisation_id) as t:
@@ -61,16 +76,11 @@ class TestIsolation:
     def test_the_application_is_neither_owner_nor_superuser(self, database: Database) -> None:
         with database.transaction(None) as t:
             assert value(t, "select current_user::text") == "lockstep_app"
-            assert (
-                value(t, "select rolsuper or rolbypassrls from pg_roles where rolname = current_user")
-                is False
-            )
+            assert value(t, "select rolsuper or rolbypassrls from pg_roles where rolname = current_user") is False
         with pytest.raises(errors.InsufficientPrivilege), database.transaction(None) as t:
             t.execute("drop table worker")
 
-    def test_a_duty_sees_identifiers_of_all_and_no_content(
-        self, database: Database, two: tuple[int, int]
-    ) -> None:
+    def test_a_duty_sees_identifiers_of_all_and_no_content(self, database: Database, two: tuple[int, int]) -> None:
         with database.duty() as t:
             assert value(t, "select array_agg(organisation_id order by 1) from organisation") == list(two)
         with pytest.raises(errors.InsufficientPrivilege), database.duty() as t:
@@ -81,9 +91,7 @@ class TestIsolation:
 
 class TestTransaction:
     def test_is_committed_at_the_end_and_rolled_back_by_an_error(self, database: Database) -> None:
-        insert = (
-            "insert into worker (worker_id, host, pid, started_at, seen_at) values (%s, 'h', 1, now(), now())"
-        )
+        insert = "insert into worker (worker_id, host, pid, started_at, seen_at) values (%s, 'h', 1, now(), now())"
         with database.transaction(None) as t:
             t.execute(insert, ["kept"])
         with pytest.raises(errors.DivisionByZero), database.transaction(None) as t:  # noqa: PT012
@@ -100,8 +108,7 @@ class TestTransaction:
         with database.transaction(None, read_only=True, isolation="repeatable read") as t:
             assert value(t, "select count(*) from worker") == 0
             admin.execute(
-                "insert into worker (worker_id, host, pid, started_at, seen_at)"
-                " values ('w', 'h', 1, now(), now())"
+                "insert into worker (worker_id, host, pid, started_at, seen_at) values ('w', 'h', 1, now(), now())"
             )
             assert value(t, "select count(*) from worker") == 0
 
@@ -171,3 +178,48 @@ class TestLostConnections:
         ):
             pass
         assert is_transient(caught.value)
+
+    def test_transactions_go_on_within_five_seconds_of_the_servers_return(self, tmp_server: Path) -> None:
+        url = server.embedded_url(tmp_server, settings=TEST_SETTINGS)
+        ended: list[float] = []
+
+        def insist() -> None:
+            def work() -> None:
+                with database.transaction(None) as t:
+                    t.execute("select 1")
+
+            run_again(work)
+            ended.append(time.monotonic())
+
+        with Database(url, role="postgres", pool_max=4) as database, ThreadPoolExecutor(4) as threads:
+            for first in [threads.submit(insist) for _ in range(4)]:
+                first.result()
+            server.stop(tmp_server, mode="immediate")
+            with pytest.raises(PoolTimeout), Database(url, checkout_seconds=0.05).transaction(None):
+                pass
+            ended.clear()
+            waiting = [threads.submit(insist) for _ in range(4)]
+            server.embedded_url(tmp_server, settings=TEST_SETTINGS)
+            back = time.monotonic()
+            for done in waiting:
+                done.result(timeout=10)
+        assert max(ended) - back < 5
+
+
+class TestUserOfTheService:
+    def test_a_user_that_may_act_as_the_two_roles_suffices(self, database_url: str, admin: psycopg.Connection) -> None:
+        user = f"service_{uuid.uuid4().hex[:8]}"
+        admin.execute(f"create role {user} login noinherit password 'open'".encode())
+        admin.execute(f"grant lockstep_app, lockstep_duty to {user}".encode())
+        try:
+            as_user = make_conninfo(database_url, user=user, password="open")
+            with Database(as_user) as database:
+                with database.transaction(None) as t:
+                    assert value(t, "select session_user::text") == user
+                    assert value(t, "select current_user::text") == "lockstep_app"
+                with database.duty() as t:
+                    assert value(t, "select current_user::text") == "lockstep_duty"
+                with pytest.raises(errors.InsufficientPrivilege), database.transaction(None) as t:
+                    t.execute("set local role lockstep_owner")
+        finally:
+            admin.execute(f"drop role {user}".encode())

@@ -66,8 +66,7 @@ def test_an_empty_database_gets_everything_once(empty_url: str) -> None:
 
 def test_no_role_of_ours_can_log_in_or_bypass_isolation(admin: psycopg.Connection) -> None:
     rows = admin.execute(
-        "select rolname::text, rolcanlogin, rolsuper, rolbypassrls from pg_roles"
-        " where rolname like 'lockstep%'"
+        "select rolname::text, rolcanlogin, rolsuper, rolbypassrls from pg_roles where rolname like 'lockstep%'"
     ).fetchall()
     assert sorted(rows) == sorted((role, False, False, False) for role in ROLES)
 
@@ -96,13 +95,13 @@ def test_databases_of_a_new_cluster_at_once_make_the_roles_together() -> None:
 def test_a_user_who_may_only_create_roles_and_databases_suffices(server_url: str) -> None:
     user, name = f"operator_{uuid.uuid4().hex[:8]}", f"lockstep_empty_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f"create role {user} createrole createdb".encode())
+        connection.execute(f"create role {user} login createrole createdb password 'open'".encode())
         # On a new cluster the user makes the roles; here they exist, so an administrator hands them over.
         for role in ROLES:
             connection.execute(f"grant {role} to {user} with admin option".encode())
         try:
             connection.execute(f"create database {name} owner {user}".encode())
-            migrate(psycopg.conninfo.make_conninfo(server_url, dbname=name, options=f"-c role={user}"))
+            migrate(psycopg.conninfo.make_conninfo(server_url, dbname=name, user=user, password="open"))
             assert pending(with_database(server_url, name)) == ()
         finally:
             drop(server_url, name)
@@ -146,8 +145,7 @@ def test_the_text_carries_out_to_the_same_schema(empty_url: str, database_url: s
     with psycopg.connect(empty_url, autocommit=True) as connection:
         connection.execute("grant create, usage on schema public to lockstep_owner")
         connection.execute(
-            "do $$ begin execute format('grant create on database %I to lockstep_owner',"
-            " current_database()); end $$"
+            "do $$ begin execute format('grant create on database %I to lockstep_owner', current_database()); end $$"
         )
         connection.execute(migration_sql().encode(), prepare=False)
     assert pending(empty_url) == ()
@@ -170,9 +168,7 @@ def test_the_job_queue_is_that_of_the_installed_library() -> None:
     assert copied.endswith(shipped)
 
 
-def test_the_application_defers_a_job_in_its_own_transaction(
-    database_url: str, admin: psycopg.Connection
-) -> None:
+def test_the_application_defers_a_job_in_its_own_transaction(database_url: str, admin: psycopg.Connection) -> None:
     defer = (
         "select procrastinate_defer_jobs_v1(array[row('q', 'wake', 0, null, null, '{}', null)"
         "::procrastinate_job_to_defer_v1])"

@@ -64,6 +64,4 @@ def test_every_query_of_the_store_keeps_the_rules(query: NamedQuery) -> None:
     assert query.locks, "a -- Locks: line"
     words = words_of(query.sql)
     assert words == words.lower(), "lower case"
-    assert not re.search(r"select\s+(distinct\s+)?(\w+\.)?\*|returning\s+(\w+\.)?\*", words), (
-        "columns are listed"
-    )
+    assert not re.search(r"select\s+(distinct\s+)?(\w+\.)?\*|returning\s+(\w+\.)?\*", words), "columns are listed"

@@ -66,9 +66,7 @@ def test_first_use_makes_a_server_with_the_database_and_its_settings(place: Path
     }.items():
         assert value(url, f"show {name}") == expected
     assert value(url, "show listen_addresses") == ""
-    assert (
-        value(url, "select datcollate || datlocale from pg_database where datname = 'lockstep'") == "CC.UTF-8"
-    )
+    assert value(url, "select datcollate || datlocale from pg_database where datname = 'lockstep'") == "CC.UTF-8"
     assert (place / "data").stat().st_mode & 0o077 == 0
 
 

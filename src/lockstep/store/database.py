@@ -93,9 +93,7 @@ class Database:
             yield connection
 
     @contextmanager
-    def duty(
-        self, *, read_only: bool = True, isolation: Isolation = "read committed"
-    ) -> Iterator[Connection]:
+    def duty(self, *, read_only: bool = True, isolation: Isolation = "read committed") -> Iterator[Connection]:
         """One transaction of a duty: it sees identifiers and counts of every organisation, no content."""
         settings = [f"set local role {DUTY_ROLE}"]
         with self._transaction(_begin(isolation, read_only), settings) as connection:
@@ -140,9 +138,7 @@ class Database:
         while True:
             try:
                 # In rounds: only a new request makes the pool try to connect again.
-                return self._pool.getconn(
-                    timeout=max(0.01, min(CHECKOUT_ROUND_SECONDS, until - time.monotonic()))
-                )
+                return self._pool.getconn(timeout=max(0.01, min(CHECKOUT_ROUND_SECONDS, until - time.monotonic())))
             except PoolTimeout:
                 if time.monotonic() > until:
                     raise
@@ -154,9 +150,7 @@ class Database:
             " set timezone to 'UTC';"
             " set lock_timeout to {lock};"
             " set idle_in_transaction_session_timeout to '5s'"
-        ).format(
-            role=sql.Identifier(self.role), path=sql.SQL(SEARCH_PATH), lock=sql.Literal(self._lock_timeout_ms)
-        )
+        ).format(role=sql.Identifier(self.role), path=sql.SQL(SEARCH_PATH), lock=sql.Literal(self._lock_timeout_ms))
         connection.execute(statements, prepare=False)
 
 

@@ -32,9 +32,7 @@ def _ensure_role(connection: psycopg.Connection, role: str) -> None:
         try:
             connection.execute(sql.SQL("grant {} to current_user").format(name))
         except (errors.UniqueViolation, errors.InternalError_):
-            if not _is_member(
-                connection, role
-            ):  # "tuple concurrently updated": the same grant, at the same time
+            if not _is_member(connection, role):  # "tuple concurrently updated": the same grant, at the same time
                 raise
 
 

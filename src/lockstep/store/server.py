@@ -57,9 +57,7 @@ class ServerFailed(RuntimeError):
     """The embedded database server could not be started."""
 
 
-def embedded_url(
-    data_dir: Path, *, database: str = "lockstep", settings: Mapping[str, str] = SETTINGS
-) -> str:
+def embedded_url(data_dir: Path, *, database: str = "lockstep", settings: Mapping[str, str] = SETTINGS) -> str:
     """A server runs in `data_dir` and has the database; returns its address.
 
     Made on first use. The server stops when the last living process that joined it ends; killed ones do not
