@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol, TypeVar
 
-from lockstep.domain.content import Content
-from lockstep.domain.personal_change import personal
+from lockstep.domain.content import Content, Policy
+from lockstep.domain.personal_change import personal, value_of
+from lockstep.domain.refusal import UnknownField
 from lockstep.domain.switch import AcceptedSwitch, SwitchKind, ZoneSpan, zone_at
 
 
