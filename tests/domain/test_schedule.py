@@ -78,9 +78,7 @@ def belongs(days: Days, anchor: date, on: date) -> bool:
         return on.weekday() in days.weekdays and (on - monday).days // 7 % days.n == 0
     if isinstance(days, OnDays):
         every = days.every_days
-        return any(
-            since == day or (every and since > day and (since - day) % every == 0) for day in days.days
-        )
+        return any(since == day or (every and since > day and (since - day) % every == 0) for day in days.days)
     months = (on.year - anchor.year) * 12 + on.month - anchor.month
     length = monthrange(on.year, on.month)[1]
     nth, nth_last = (on.day - 1) // 7 + 1, -((length - on.day) // 7 + 1)
@@ -128,9 +126,7 @@ clocks = st.sampled_from([time(0), time(0, 30), time(2, 30), time(8), time(12, 1
 
 @st.composite
 def schedules(draw: st.DrawFn) -> Schedule:
-    opens = draw(
-        st.lists(st.tuples(clocks, st.sampled_from([1, 60, 1440, 3000, 20_000])), min_size=1, max_size=3)
-    )
+    opens = draw(st.lists(st.tuples(clocks, st.sampled_from([1, 60, 1440, 3000, 20_000])), min_size=1, max_size=3))
     times = sorted(
         (TimeOfDay(str(i), at, lasts) for i, (at, lasts) in enumerate(opens)),
         key=lambda t: (t.opens, t.label),
@@ -166,18 +162,12 @@ def test_windows_are_those_of_a_walk_from_the_anchor(schedule: Schedule, anchor:
     for window in found:
         assert window.opens_at == instant_of(datetime.combine(window.on, opens[window.slot]), zone)
         # Half of the window always remains, and no change of civil time is longer than a day.
-        assert (
-            lasts[window.slot] / 2
-            <= window.closes_at - window.opens_at
-            <= lasts[window.slot] + timedelta(days=1)
-        )
+        assert lasts[window.slot] / 2 <= window.closes_at - window.opens_at <= lasts[window.slot] + timedelta(days=1)
 
 
 @settings(max_examples=150, deadline=None)
 @given(schedules(), dates, st.sampled_from(ZONES), st.integers(-50, 1000), clocks)
-def test_a_seek_is_the_suffix_of_the_walk(
-    schedule: Schedule, anchor: date, zone: str, days: int, clock: time
-) -> None:
+def test_a_seek_is_the_suffix_of_the_walk(schedule: Schedule, anchor: date, zone: str, days: int, clock: time) -> None:
     end = anchor + HORIZON
     at = datetime.combine(anchor + timedelta(days=days), clock)
     whole = until(ask(schedule, datetime(2000, 1, 1), anchor=anchor, zone=zone), end)
@@ -321,9 +311,7 @@ def test_a_window_in_a_gap_is_never_empty(opens: time, lasts: int, shown: tuple[
 def test_windows_whose_order_a_gap_changes_come_in_order_of_opening() -> None:
     times = (TimeOfDay("a", time(2, 30), 60), TimeOfDay("b", time(3), 60), TimeOfDay("c", time(3, 30), 60))
     on = date(2026, 3, 29)
-    found = ask(
-        Schedule(EveryDays(1), times, count=3), datetime(2026, 3, 29), anchor=on, zone="Europe/Amsterdam"
-    )
+    found = ask(Schedule(EveryDays(1), times, count=3), datetime(2026, 3, 29), anchor=on, zone="Europe/Amsterdam")
     assert [window.slot for window in found] == ["b", "a", "c"]
 
 
@@ -334,15 +322,11 @@ def test_windows_whose_order_a_gap_changes_come_in_order_of_opening() -> None:
         ([time(0, 15), time(0, 40), time(23, 45)], ["00:40", "23:45 of the day before", "00:15"]),
     ],
 )
-def test_a_gap_over_midnight_changes_the_order_of_two_dates(
-    clocks_of_day: list[time], order: list[str]
-) -> None:
+def test_a_gap_over_midnight_changes_the_order_of_two_dates(clocks_of_day: list[time], order: list[str]) -> None:
     """Toronto went from 23:30 on 30 March 1919 to 00:30."""
     on, zone = date(1919, 3, 31), "America/Toronto"
     times = tuple(TimeOfDay(f"{each:%H:%M}", each, 30) for each in clocks_of_day)
-    found = ask(
-        Schedule(EveryDays(1), times, count=20), datetime(1919, 3, 29), anchor=date(1919, 3, 29), zone=zone
-    )
+    found = ask(Schedule(EveryDays(1), times, count=20), datetime(1919, 3, 29), anchor=date(1919, 3, 29), zone=zone)
     night = instant_of(datetime(1919, 3, 30, 23), zone), instant_of(datetime(1919, 3, 31, 2), zone)
     shown = [window for window in found if night[0] <= window.opens_at < night[1]]
     assert [w.slot if w.on == on else f"{w.slot} of the day before" for w in shown] == order
@@ -363,6 +347,15 @@ def test_a_window_that_began_on_an_earlier_date_is_found_while_it_is_open(
     assert at.date() == ANCHOR + timedelta(days=days_later)
 
 
+def test_a_window_that_a_skipped_date_carries_on_is_found_while_it_is_open() -> None:
+    """Its close falls on the date that Samoa skipped, so it moves to the date after."""
+    schedule = Schedule(EveryDays(1), (TimeOfDay("x", time(23, 45), 1435),))
+    at = instant_of(datetime(2011, 12, 31, 23), "Pacific/Apia")
+    found = next(windows(schedule, anchor_on=date(2011, 12, 1), zone="Pacific/Apia", from_at=at))
+    assert found.on == date(2011, 12, 29)
+    assert local_of(found.closes_at, "Pacific/Apia") == datetime(2011, 12, 31, 23, 40)
+
+
 @pytest.mark.parametrize("days", [EveryDays(3, 1), Weekly(2, (0, 3)), OnDays((2, 9), 7), Monthly(1, (1, 20))])
 def test_no_date_lies_before_the_anchor(days: Days) -> None:
     anchor = date(2026, 1, 14).toordinal()
@@ -373,9 +366,7 @@ def test_no_date_lies_before_the_anchor(days: Days) -> None:
 def test_a_whole_day_begins_when_the_day_does_and_ends_at_midnight() -> None:
     schedule = Schedule(EveryDays(1), (TimeOfDay("day", time(0), 1440),))
     zone = "America/Sao_Paulo"
-    window, following = islice(
-        ask(schedule, datetime(2018, 11, 4, 4), anchor=date(2018, 11, 4), zone=zone), 2
-    )
+    window, following = islice(ask(schedule, datetime(2018, 11, 4, 4), anchor=date(2018, 11, 4), zone=zone), 2)
     assert window.closes_at - window.opens_at == timedelta(hours=23)
     assert following.opens_at == window.closes_at
 
@@ -394,10 +385,7 @@ def test_an_anchor_of_the_schedule_goes_before_the_enrolments() -> None:
 
 
 def test_a_pattern_without_any_date_ends() -> None:
-    assert (
-        list(ask(Schedule(Monthly(12, (30,)), (MORNING,)), datetime(2026, 1, 1), anchor=date(2026, 2, 1)))
-        == []
-    )
+    assert list(ask(Schedule(Monthly(12, (30,)), (MORNING,)), datetime(2026, 1, 1), anchor=date(2026, 2, 1))) == []
 
 
 @pytest.mark.parametrize("at", [datetime(1, 1, 1), datetime(9999, 12, 31)])
@@ -412,9 +400,7 @@ def test_the_ends_of_the_calendar_are_no_error(days: Days, at: datetime, anchor:
 
 @settings(max_examples=150, deadline=None)
 @given(patterns, dates, st.lists(st.sampled_from([MORNING, EVENING, NIGHT]), min_size=1, unique=True))
-def test_no_gap_between_openings_is_longer_than_the_longest(
-    days: Days, anchor: date, times: list[TimeOfDay]
-) -> None:
+def test_no_gap_between_openings_is_longer_than_the_longest(days: Days, anchor: date, times: list[TimeOfDay]) -> None:
     schedule = Schedule(days, tuple(sorted(times, key=lambda each: each.opens)))
     longest = timedelta(minutes=longest_gap_minutes(schedule, anchor_on=anchor))
     found = list(islice(ask(schedule, datetime(2000, 1, 1), anchor=anchor), 400))
@@ -468,12 +454,8 @@ BAD: list[tuple[Schedule | AfterEvent, str]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("schedule", "where"), BAD, ids=lambda value: value if isinstance(value, str) else ""
-)
-def test_what_cannot_be_honoured_is_refused_with_place_and_mend(
-    schedule: Schedule | AfterEvent, where: str
-) -> None:
+@pytest.mark.parametrize(("schedule", "where"), BAD, ids=lambda value: value if isinstance(value, str) else "")
+def test_what_cannot_be_honoured_is_refused_with_place_and_mend(schedule: Schedule | AfterEvent, where: str) -> None:
     with pytest.raises(InvalidSchedule) as refusal:
         validate(schedule)
     assert refusal.value.where == where
@@ -498,8 +480,7 @@ def test_all_faults_are_told() -> None:
         ),
         (
             Schedule(Monthly(3, (1, -1), ((2, 1),)), (MORNING,), for_days=90),
-            "every 3 months on the 1st, the last day and the 2nd Tuesday"
-            " at 08:00–10:00 (morning) for 90 days",
+            "every 3 months on the 1st, the last day and the 2nd Tuesday at 08:00–10:00 (morning) for 90 days",
         ),
         (AfterEvent("meal", 60, 30), "1 hour after meal, for 30 minutes"),
         (AfterEvent("waking", 0, 1440), "immediately after waking, for 1 day"),

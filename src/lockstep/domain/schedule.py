@@ -21,7 +21,7 @@ MOST_MINUTES = 366 * 1440
 MOST_DAYS = 36_600
 MOST_WINDOWS = 1_000_000
 _DAY_MINUTES = 1440
-# A window that crosses midnight, and a gap of up to a day: it may begin two dates earlier than it lasts.
+# A window may cross midnight, and a gap may carry its close on by a date: two dates more than it lasts.
 _MARGIN_DAYS = 2
 _FIRST = date(2, 1, 1)
 
