@@ -1,0 +1,380 @@
+"""Takes measurements in: each once, believed or set aside, matched to what was asked, judged by the limits in force."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import Connection
+
+from lockstep.domain.agenda import Row
+from lockstep.domain.alert import merged
+from lockstep.domain.measurement import Bounds, Measurement, Outcome, implausible, instant_of_judging
+from lockstep.domain.measurement_file import SetAside
+from lockstep.domain.occurrence import OccurrenceState
+from lockstep.domain.refusal import InvalidMeasurement, Refusal
+from lockstep.domain.unit import convertible
+from lockstep.engine.alert import judging, limit_alerts, take_back_missed
+from lockstep.engine.course import Memory, memory_of
+from lockstep.engine.matching import Agenda, Agendas, Found, Stored
+from lockstep.store import agenda as agenda_store
+from lockstep.store import alert as alert_store
+from lockstep.store import measurement as store
+from lockstep.store.database import Database
+from lockstep.store.transient import run_again
+
+ATTEMPTS = 12
+"""How often a batch is tried while the database fails transiently: some 15 s. Then the sender must send again."""
+_MOST_RUN = 100
+_NOT_ALONE = "Nothing of the transaction was recorded, because of another measurement in it"
+
+Item = Measurement | SetAside | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class ItemOutcome:
+    """What became of one item sent; `code` and `reason` (a sentence) are there unless it was stored or a duplicate."""
+
+    outcome: Outcome
+    measurement_id: int | None = None
+    code: str = ""
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class _Sent:
+    """An item on its way: where it was sent, and what is known of it."""
+
+    index: int
+    item: Measurement | SetAside
+    content_hash: bytes
+    patient_id: int | None = None
+    at: datetime | None = None
+    trusted: bool = True
+    aside: tuple[str, str] | None = None
+    refused: Refusal | None = None
+
+    @property
+    def key(self) -> store.SourceKey:
+        return (self.item.source, self.item.identifier)
+
+
+class _NotAll(Exception):  # noqa: N818 (carries the answer out of the transaction that is rolled back)
+    def __init__(self, outcomes: list[ItemOutcome]) -> None:
+        self.outcomes = outcomes
+        super().__init__()
+
+
+def record_measurement(database: Database, *, organisation_id: int, measurement: Item) -> ItemOutcome:
+    """The measurement is stored once, matched and judged, or set aside; the answer says which, and why.
+
+    Sending it again changes nothing. Locks: as record_measurements.
+    """
+    return record_measurements(database, organisation_id=organisation_id, items=[measurement])[0]
+
+
+def record_measurements(
+    database: Database, *, organisation_id: int, items: Sequence[Item], all_or_nothing: bool = False
+) -> list[ItemOutcome]:
+    """What became of each item, in order; stored + duplicate + set aside + refused = sent.
+
+    One transaction, unless the database refuses one of the items: then that one is found by halving and refused, and the
+    others are recorded. With `all_or_nothing` a single refusal refuses all. Raises psycopg.Error when the database
+    fails for longer; sending everything again is then safe. Locks: heads of the concerned enrolments in key order for no
+    key update, then their rows, then inserts.
+    """
+    if not items:
+        return []
+    try:
+        return run_again(lambda: _record(database, organisation_id, items, all_or_nothing), attempts=ATTEMPTS)
+    except _NotAll as refused:
+        return refused.outcomes
+    except (psycopg.DataError, psycopg.IntegrityError, UnicodeError) as fault:
+        refusal = InvalidMeasurement(f"The database refuses it: {_first_line(fault)}", mend="Correct it.")
+    if len(items) == 1:
+        return [_refused(refusal)]
+    if all_or_nothing:
+        return [_refused(refusal)] * len(items)
+    half = len(items) // 2
+    return [
+        *record_measurements(database, organisation_id=organisation_id, items=items[:half]),
+        *record_measurements(database, organisation_id=organisation_id, items=items[half:]),
+    ]
+
+
+def _record(database: Database, organisation_id: int, items: Sequence[Item], all_or_nothing: bool) -> list[ItemOutcome]:
+    outcomes: list[ItemOutcome | None] = [None] * len(items)
+    sent: dict[store.SourceKey, _Sent] = {}
+    again: list[tuple[_Sent, _Sent]] = []
+    for index, item in enumerate(items):
+        if isinstance(item, Refusal):
+            outcomes[index] = _refused(item)
+            continue
+        each = _Sent(index, item, digest(item))
+        first = sent.setdefault(each.key, each)
+        if first is not each:
+            again.append((each, first))
+    with database.transaction(organisation_id) as connection:
+        _take_in(connection, memory_of(database), organisation_id, sent, outcomes)
+        for each, first in again:
+            outcomes[each.index] = _sent_again(each, first, outcomes[first.index])
+        done = [outcome for outcome in outcomes if outcome is not None]
+        assert len(done) == len(items), "every item has an outcome"
+        if all_or_nothing and any(outcome.outcome is Outcome.REFUSED for outcome in done):
+            raise _NotAll([_with_the_others(outcome) for outcome in done])
+    return done
+
+
+def _take_in(
+    connection: Connection[Any],
+    memory: Memory,
+    organisation_id: int,
+    sent: dict[store.SourceKey, _Sent],
+    outcomes: list[ItemOutcome | None],
+) -> None:
+    people = store.list_concerned(
+        connection,
+        organisation_id=organisation_id,
+        identifiers={each.item.patient for each in sent.values()},
+    )
+    agendas = Agendas(connection, memory, organisation_id=organisation_id, people=people.values())
+    for each in sent.values():
+        _judge(each, people.get(each.item.patient), agendas)
+    wanted = [each for each in sent.values() if each.refused is None]
+    new = store.take_keys(
+        connection,
+        organisation_id=organisation_id,
+        keys=[
+            store.NewKey(each.item.source, each.item.identifier, each.content_hash, each.aside is not None)
+            for each in wanted
+        ],
+    )
+    old = [each for each in sent.values() if each.key not in new]
+    known = store.list_keys(connection, organisation_id=organisation_id, keys=[each.key for each in old])
+    for each in old:
+        outcomes[each.index] = _known_before(each, known.get(each.key))
+    taken = [each for each in wanted if each.key in new]
+    for each in taken:
+        outcomes[each.index] = _taken(each, new[each.key])
+    _save(connection, organisation_id, agendas, taken, new)
+
+
+def _judge(each: _Sent, person: tuple[int, Any] | None, agendas: Agendas) -> None:
+    """Whether the item is believed, placed at an instant, or refused."""
+    item = each.item
+    if isinstance(item, SetAside):
+        each.aside = (f"impossible-{item.kind}", item.reason)
+        return
+    each.at, each.trusted = instant_of_judging(item.taken_at, agendas.now, item.clock_flagged)
+    if person is None:
+        each.aside = ("unknown-patient", f"No patient is called {item.patient}")
+        return
+    each.patient_id = person[0]
+    if item.value is None:
+        return
+    try:
+        reason = _implausible(item, each.at, agendas.of_patient.get(person[0], ()))
+    except InvalidMeasurement as refusal:
+        each.refused = refusal
+        return
+    if reason is not None:
+        each.aside = ("implausible", reason)
+
+
+def _implausible(item: Measurement, at: datetime, agendas: Sequence[Agenda]) -> str | None:
+    assert item.value is not None
+    bounds: list[Bounds | None] = []
+    for _, _, activities in judging(agendas, at, item.code):
+        for activity in activities:
+            if item.unit != activity.unit and not convertible(item.unit, activity.unit, item.code):
+                what = f"A value in {item.unit or 'no unit'} cannot be expressed in {activity.unit or 'no unit'}"
+                mend = f"The protocol measures {activity.title} in {activity.unit or 'no unit'}."
+                raise InvalidMeasurement(what, where="unit", mend=mend)
+            bounds.append((*activity.plausible, activity.unit) if activity.plausible else None)
+    for bound in bounds or [None]:
+        reason = implausible(item.code, item.value, item.unit, bound)
+        if reason is not None:
+            return reason
+    return None
+
+
+def _save(
+    connection: Connection[Any],
+    organisation_id: int,
+    agendas: Agendas,
+    taken: Sequence[_Sent],
+    new: dict[store.SourceKey, int],
+) -> None:
+    kept: list[store.Kept] = []
+    aside: list[store.KeptAside] = []
+    stored: list[Stored] = []
+    for each in taken:
+        number = new[each.key]
+        if each.aside is not None:
+            aside.append(
+                store.KeptAside(number, each.item.source, each.item.identifier, *each.aside, _document(each.item))
+            )
+            continue
+        item = each.item
+        assert isinstance(item, Measurement)
+        assert each.patient_id is not None
+        assert each.at is not None
+        kept.append(
+            store.Kept(
+                number,
+                each.patient_id,
+                item.code,
+                item.value,
+                item.unit,
+                item.finding,
+                item.taken_at,
+                each.trusted,
+                item.source,
+                item.identifier,
+            )  # fmt: skip
+        )
+        stored.append(Stored(number, each.patient_id, item.code, each.at, item.value, item.unit, item.finding))
+    store.save_set_aside(connection, organisation_id=organisation_id, kept=aside, received_at=agendas.now)
+    store.save_measurements(connection, organisation_id=organisation_id, kept=kept, received_at=agendas.now)
+    found = agendas.match(stored)
+    _save_found(connection, organisation_id, found, agendas.now)
+    alerts = merged(limit_alerts(stored, agendas.of_patient, agendas.now))
+    alert_store.raise_alerts(connection, organisation_id=organisation_id, alerts=alerts, raised_at=agendas.now)
+
+
+def _save_found(connection: Connection[Any], organisation_id: int, found: Found, now: datetime) -> None:
+    agenda_store.save_decisions(connection, organisation_id=organisation_id, decisions=found.decisions, decided_at=now)
+    if found.corrections:
+        store.save_corrections(
+            connection, organisation_id=organisation_id, corrections=found.corrections, recorded_at=now
+        )
+        take_back_missed(
+            connection,
+            organisation_id=organisation_id,
+            corrected=[
+                (agenda, (occurrence.activity_key, occurrence.on, occurrence.slot))
+                for agenda, occurrence in found.corrected
+            ],
+            now=now,
+        )
+        _count_misses_again(connection, organisation_id, found)
+    rows: list[Row] = []
+    gone: list[tuple[int, str]] = []
+    for enrolment_id, agenda in found.changed.items():
+        for key in agenda.changed:
+            row = agenda.rows.get(key)
+            if row is None:
+                gone.append((enrolment_id, key))
+            else:
+                rows.append(row)
+    agenda_store.save_rows(connection, organisation_id=organisation_id, rows=rows)
+    agenda_store.delete_rows(connection, organisation_id=organisation_id, keys=gone)
+
+
+def _count_misses_again(connection: Connection[Any], organisation_id: int, found: Found) -> None:
+    """The rows of corrected activities know how many occurrences before them were missed in a row."""
+    for enrolment_id, key in {(agenda.enrolment_id, each.activity_key) for agenda, each in found.corrected}:
+        agenda = next(each for each, _ in found.corrected if each.enrolment_id == enrolment_id)
+        row = agenda.rows.get(key)
+        if row is None:
+            continue
+        states = store.list_last_states(
+            connection,
+            organisation_id=organisation_id,
+            enrolment_id=enrolment_id,
+            activity_key=key,
+            before_at=row.judge_at,
+            most=_MOST_RUN,
+        )
+        missed = next((n for n, state in enumerate(states) if state is not OccurrenceState.MISSED), len(states))
+        if missed != row.missed_in_a_row:
+            agenda.count_missed(key, missed)
+            found.changed[enrolment_id] = agenda
+
+
+# -- answers
+
+
+def _refused(refusal: Refusal) -> ItemOutcome:
+    return ItemOutcome(Outcome.REFUSED, None, refusal.code, str(refusal))
+
+
+def _with_the_others(outcome: ItemOutcome) -> ItemOutcome:
+    if outcome.outcome in (Outcome.REFUSED, Outcome.DUPLICATE):
+        return outcome
+    return _refused(InvalidMeasurement(_NOT_ALONE, mend="Correct that one and send all of them again."))
+
+
+def _taken(each: _Sent, measurement_id: int) -> ItemOutcome:
+    if each.aside is not None:
+        return ItemOutcome(Outcome.SET_ASIDE, measurement_id, *each.aside)
+    return ItemOutcome(Outcome.STORED, measurement_id)
+
+
+def _known_before(each: _Sent, known: store.KnownKey | None) -> ItemOutcome:
+    """The answer to an identifier that was taken before: the same one as then, unless it says something else now."""
+    if known is None:
+        assert each.refused is not None, "an identifier that is neither new nor known was refused"
+        return _refused(each.refused)
+    if known.content_hash != each.content_hash:
+        return _refused(_another(each))
+    if known.reason_code is not None:
+        return ItemOutcome(Outcome.SET_ASIDE, known.measurement_id, known.reason_code, known.reason or "")
+    return ItemOutcome(Outcome.DUPLICATE, known.measurement_id)
+
+
+def _sent_again(each: _Sent, first: _Sent, outcome: ItemOutcome | None) -> ItemOutcome:
+    """The answer to an identifier that the same batch held before."""
+    assert outcome is not None
+    if each.content_hash != first.content_hash:
+        return _refused(_another(each))
+    if outcome.outcome is Outcome.STORED:
+        return ItemOutcome(Outcome.DUPLICATE, outcome.measurement_id)
+    return outcome
+
+
+def _another(each: _Sent) -> InvalidMeasurement:
+    what = f"The identifier {each.item.identifier!r} of {each.item.source!r} already stands for another measurement"
+    return InvalidMeasurement(what, where="identifier", mend="Send a new measurement under a new identifier.")
+
+
+def digest(item: Measurement | SetAside) -> bytes:
+    """16 bytes that differ when anything differs that was sent under an identifier; 80 and 80.0 are the same value."""
+    if isinstance(item, SetAside):
+        parts = [item.patient, item.kind, item.text]
+    else:
+        value = "" if item.value is None else str(item.value.normalize())
+        parts = [
+            item.patient, item.code, value, item.finding or "", item.unit, item.taken_at.isoformat(),
+            "flagged" if item.clock_flagged else "", item.device,
+        ]  # fmt: skip
+    return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=16).digest()
+
+
+def _document(item: Measurement | SetAside) -> str:
+    """What was sent, as JSON for a person to look at."""
+    if isinstance(item, SetAside):
+        return json.dumps({"patient": item.patient, "text": item.text}, ensure_ascii=False)
+    document: dict[str, object] = {
+        "source": item.source,
+        "identifier": item.identifier,
+        "patient": item.patient,
+        "code": item.code,
+        "taken_at": item.taken_at.isoformat(),
+    }
+    if item.value is not None:
+        document |= {"value": f"{item.value:f}", "unit": item.unit}
+    if item.finding is not None:
+        document["finding"] = item.finding
+    if item.clock_flagged:
+        document["clock_flagged"] = True
+    if item.device:
+        document["device"] = item.device
+    return json.dumps(document, ensure_ascii=False)
+
+
+def _first_line(fault: Exception) -> str:
+    return str(fault).splitlines()[0][:200] if str(fault) else type(fault).__name__

@@ -1,0 +1,109 @@
+"""Alerts: raised once per rule and activity while open, with the samples they are about."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from psycopg import Connection
+
+from lockstep.domain.alert import Alert
+from lockstep.store.queries import load
+
+_SQL = load("alert.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """An open alert of missed occurrences that counts fewer of them than before."""
+
+    alert_id: int
+    enrolment_id: int
+    activity_key: str
+    rule_key: str
+    protocol_id: int
+    version_number: int
+    occurrences: int
+
+
+def raise_alerts(
+    connection: Connection[Any], *, organisation_id: int, alerts: Sequence[Alert], raised_at: datetime
+) -> None:
+    """Each alert is open and lists its samples; one that was open of the same rule and activity counts on.
+
+    At most one alert of each (enrolment, activity, rule) may be given. Locks: alert rows in key order.
+    """
+    if not alerts:
+        return
+    found = connection.execute(
+        _SQL["raise_alerts"],
+        {
+            "organisation_id": organisation_id,
+            "raised_at": raised_at,
+            "enrolment_ids": [alert.enrolment_id for alert in alerts],
+            "activity_keys": [alert.activity_key for alert in alerts],
+            "rule_keys": [alert.rule_key for alert in alerts],
+            "kinds": [alert.kind for alert in alerts],
+            "severities": [alert.severity for alert in alerts],
+            "protocol_ids": [alert.protocol_id for alert in alerts],
+            "version_numbers": [alert.version_number for alert in alerts],
+            "about_ats": [alert.about_at for alert in alerts],
+            "lates": [alert.late for alert in alerts],
+            "occurrences": [len(alert.samples) for alert in alerts],
+        },
+    )
+    numbers = {(row[1], row[2], row[3]): row[0] for row in found}
+    samples = [(numbers[alert.key], sample) for alert in alerts for sample in alert.samples]
+    connection.execute(
+        _SQL["save_samples"],
+        {
+            "organisation_id": organisation_id,
+            "recorded_at": raised_at,
+            "alert_ids": [alert_id for alert_id, _ in samples],
+            "ats": [sample.at for _, sample in samples],
+            "on_dates": [sample.on for _, sample in samples],
+            "slots": [sample.slot for _, sample in samples],
+            "measurement_ids": [sample.measurement_id for _, sample in samples],
+        },
+    )
+
+
+def lower_missed(
+    connection: Connection[Any],
+    *,
+    organisation_id: int,
+    keys: Sequence[tuple[int, str, date, str]],
+    updated_at: datetime,
+) -> list[Lowered]:
+    """Open alerts that list these (enrolment, activity, on, slot) count them no more; returns them. Locks: their rows."""
+    if not keys:
+        return []
+    values = {
+        "organisation_id": organisation_id,
+        "updated_at": updated_at,
+        "enrolment_ids": [key[0] for key in keys],
+        "activity_keys": [key[1] for key in keys],
+        "on_dates": [key[2] for key in keys],
+        "slots": [key[3] for key in keys],
+    }
+    return [Lowered(*row) for row in connection.execute(_SQL["lower_missed"], values)]
+
+
+def resolve_alerts(
+    connection: Connection[Any],
+    *,
+    organisation_id: int,
+    alert_ids: Sequence[int],
+    resolution: str,
+    updated_at: datetime,
+) -> None:
+    """The open ones among them are resolved, with the reason. Locks: their rows."""
+    if not alert_ids:
+        return
+    values = {
+        "organisation_id": organisation_id,
+        "alert_ids": list(alert_ids),
+        "resolution": resolution,
+        "updated_at": updated_at,
+    }
+    connection.execute(_SQL["resolve_alerts"], values)

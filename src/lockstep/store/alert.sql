@@ -1,0 +1,114 @@
+-- name: raise_alerts
+-- Each alert is open: a new one, or the open one of the same rule and activity with more occurrences.
+-- Locks: alert rows in key order, under the heads.
+insert into alert (
+    organisation_id,
+    enrolment_id,
+    activity_key,
+    rule_key,
+    kind,
+    severity,
+    protocol_id,
+    version_number,
+    about_at,
+    late,
+    raised_at,
+    updated_at,
+    occurrences
+)
+select
+    %(organisation_id)s,
+    a.enrolment_id,
+    a.activity_key,
+    a.rule_key,
+    a.kind,
+    a.severity,
+    a.protocol_id,
+    a.version_number,
+    a.about_at,
+    a.late,
+    %(raised_at)s,
+    %(raised_at)s,
+    a.occurrences
+from unnest(
+    %(enrolment_ids)s::bigint[],
+    %(activity_keys)s::text[],
+    %(rule_keys)s::text[],
+    %(kinds)s::text[],
+    %(severities)s::text[],
+    %(protocol_ids)s::bigint[],
+    %(version_numbers)s::integer[],
+    %(about_ats)s::timestamptz[],
+    %(lates)s::boolean[],
+    %(occurrences)s::integer[]
+) as a (
+    enrolment_id, activity_key, rule_key, kind, severity, protocol_id, version_number, about_at, late, occurrences
+)
+order by a.enrolment_id, a.activity_key, a.rule_key
+on conflict (organisation_id, enrolment_id, activity_key, rule_key) where state = 'open' do update
+set occurrences = alert.occurrences + excluded.occurrences,
+    about_at = greatest(alert.about_at, excluded.about_at),
+    late = alert.late and excluded.late,
+    updated_at = excluded.updated_at
+returning alert_id, enrolment_id, activity_key, rule_key;
+
+-- name: save_samples
+-- The alerts list these measurements or missed occurrences.
+-- Locks: the new rows.
+insert into alert_sample (organisation_id, alert_id, at, on_date, slot, measurement_id, recorded_at)
+select
+    %(organisation_id)s,
+    s.alert_id,
+    s.at,
+    s.on_date,
+    s.slot,
+    s.measurement_id,
+    %(recorded_at)s
+from unnest(
+    %(alert_ids)s::bigint[],
+    %(ats)s::timestamptz[],
+    %(on_dates)s::date[],
+    %(slots)s::text[],
+    %(measurement_ids)s::bigint[]
+) as s (alert_id, at, on_date, slot, measurement_id);
+
+-- name: lower_missed
+-- The open alerts of missed occurrences that list these ones count them no more.
+-- Locks: alert rows, under the heads.
+with lowered as (
+    select
+        a.alert_id,
+        count(*) as occurrences
+    from unnest(%(enrolment_ids)s::bigint[], %(activity_keys)s::text[], %(on_dates)s::date[], %(slots)s::text[])
+        as g (enrolment_id, activity_key, on_date, slot)
+    join alert a
+        on a.organisation_id = %(organisation_id)s
+        and a.enrolment_id = g.enrolment_id
+        and a.activity_key = g.activity_key
+        and a.kind = 'missed'
+        and a.state = 'open'
+    join alert_sample s
+        on s.organisation_id = a.organisation_id
+        and s.alert_id = a.alert_id
+        and s.on_date = g.on_date
+        and s.slot = g.slot
+    group by a.alert_id
+)
+update alert a
+set occurrences = a.occurrences - l.occurrences,
+    updated_at = %(updated_at)s
+from lowered l
+where a.organisation_id = %(organisation_id)s
+    and a.alert_id = l.alert_id
+returning a.alert_id, a.enrolment_id, a.activity_key, a.rule_key, a.protocol_id, a.version_number, a.occurrences;
+
+-- name: resolve_alerts
+-- The alerts are resolved, for a reason in words.
+-- Locks: alert rows, under the heads.
+update alert a
+set state = 'resolved',
+    resolution = %(resolution)s,
+    updated_at = %(updated_at)s
+where a.organisation_id = %(organisation_id)s
+    and a.alert_id = any(%(alert_ids)s)
+    and a.state = 'open';

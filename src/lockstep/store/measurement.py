@@ -1,0 +1,309 @@
+"""Measurements with their unique keys, what was set aside, and the judgements they correct."""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from psycopg import Connection
+
+from lockstep.domain.agenda import Head, Row
+from lockstep.domain.occurrence import Key, OccurrenceState
+from lockstep.store.queries import load
+
+_SQL = load("measurement.sql")
+_AGENDA = load("agenda.sql")
+
+SourceKey = tuple[str, str]
+"""Source and identifier: what makes a measurement unique."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """An identifier to be taken, with the digest of all that was sent with it."""
+
+    source: str
+    identifier: str
+    content_hash: bytes
+    set_aside: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """What an identifier stood for when it was taken; the reason is there where that was set aside."""
+
+    measurement_id: int
+    content_hash: bytes
+    reason_code: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A measurement as it is stored."""
+
+    measurement_id: int
+    patient_id: int
+    code: str
+    value: Decimal | None
+    unit: str
+    finding: str | None
+    taken_at: datetime
+    clock_trusted: bool
+    source: str
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAside:
+    """What is kept for a person; `document` is JSON text."""
+
+    measurement_id: int
+    source: str
+    identifier: str
+    reason_code: str
+    reason: str
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A judgement made again; `number` counts the corrections of one occurrence from 1."""
+
+    enrolment_id: int
+    activity_key: str
+    on: date
+    slot: str
+    number: int
+    state: OccurrenceState
+    measurement_id: int
+
+
+OccurrenceKey = tuple[int, str, date, str]
+"""Enrolment, activity, nominal local date, slot."""
+
+
+def list_concerned(
+    connection: Connection[Any], *, organisation_id: int, identifiers: Collection[str]
+) -> dict[str, tuple[int, list[tuple[int, int | None]]]]:
+    """By identifier the patient's number and enrolments, each with the protocol of its agenda or None. Locks: none."""
+    found = connection.execute(
+        _SQL["list_concerned"], {"organisation_id": organisation_id, "identifiers": sorted(identifiers)}
+    )
+    people: dict[str, tuple[int, list[tuple[int, int | None]]]] = {}
+    for identifier, patient_id, enrolment_id, protocol_id in found:
+        enrolments = people.setdefault(identifier, (patient_id, []))[1]
+        if enrolment_id is not None:
+            enrolments.append((enrolment_id, protocol_id))
+    return people
+
+
+def list_switch_marks(
+    connection: Connection[Any], *, organisation_id: int, protocol_ids: Collection[int]
+) -> dict[int, tuple[int, int]]:
+    """Per protocol a mark that is another one once its timeline has changed; absent without any switch. Locks: none."""
+    found = connection.execute(
+        _SQL["list_switch_marks"], {"organisation_id": organisation_id, "protocol_ids": sorted(protocol_ids)}
+    )
+    return {row[0]: (row[1], row[2]) for row in found}
+
+
+def list_memberships(
+    connection: Connection[Any],
+    *,
+    organisation_id: int,
+    enrolment_ids: Collection[int],
+    selection_ids: Collection[int],
+) -> dict[int, frozenset[int]]:
+    """Which of the selections hold each enrolment; absent where none does. Locks: none."""
+    values = {
+        "organisation_id": organisation_id,
+        "enrolment_ids": sorted(enrolment_ids),
+        "selection_ids": sorted(selection_ids),
+    }
+    members: dict[int, set[int]] = defaultdict(set)
+    for enrolment_id, selection_id in connection.execute(_SQL["list_memberships"], values):
+        members[enrolment_id].add(selection_id)
+    return {enrolment_id: frozenset(held) for enrolment_id, held in members.items()}
+
+
+def take_keys(connection: Connection[Any], *, organisation_id: int, keys: Sequence[NewKey]) -> dict[SourceKey, int]:
+    """Those that were new, each with its measurement number; waits for whoever takes the same one at this moment.
+
+    Locks: the new keys, in key order.
+    """
+    if not keys:
+        return {}
+    values = {
+        "organisation_id": organisation_id,
+        "sources": [key.source for key in keys],
+        "identifiers": [key.identifier for key in keys],
+        "content_hashes": [key.content_hash for key in keys],
+        "set_asides": [key.set_aside for key in keys],
+    }
+    return {(row[0], row[1]): row[2] for row in connection.execute(_SQL["take_keys"], values)}
+
+
+def list_keys(
+    connection: Connection[Any], *, organisation_id: int, keys: Collection[SourceKey]
+) -> dict[SourceKey, KnownKey]:
+    """What is known of identifiers taken before. Locks: none."""
+    if not keys:
+        return {}
+    values = {
+        "organisation_id": organisation_id,
+        "sources": [source for source, _ in keys],
+        "identifiers": [identifier for _, identifier in keys],
+    }
+    return {(row[0], row[1]): KnownKey(*row[2:]) for row in connection.execute(_SQL["list_keys"], values)}
+
+
+def save_measurements(
+    connection: Connection[Any], *, organisation_id: int, kept: Sequence[Kept], received_at: datetime
+) -> None:
+    """The measurements are stored. Locks: the new rows."""
+    if not kept:
+        return
+    connection.execute(
+        _SQL["save_measurements"],
+        {
+            "organisation_id": organisation_id,
+            "received_at": received_at,
+            "measurement_ids": [each.measurement_id for each in kept],
+            "patient_ids": [each.patient_id for each in kept],
+            "codes": [each.code for each in kept],
+            "values": [each.value for each in kept],
+            "units": [each.unit for each in kept],
+            "findings": [each.finding for each in kept],
+            "taken_ats": [each.taken_at for each in kept],
+            "clocks_trusted": [each.clock_trusted for each in kept],
+            "sources": [each.source for each in kept],
+            "identifiers": [each.identifier for each in kept],
+        },
+    )
+
+
+def save_set_aside(
+    connection: Connection[Any], *, organisation_id: int, kept: Sequence[KeptAside], received_at: datetime
+) -> None:
+    """They are kept for a person. Locks: the new rows."""
+    if not kept:
+        return
+    connection.execute(
+        _SQL["save_set_aside"],
+        {
+            "organisation_id": organisation_id,
+            "received_at": received_at,
+            "measurement_ids": [each.measurement_id for each in kept],
+            "sources": [each.source for each in kept],
+            "identifiers": [each.identifier for each in kept],
+            "reason_codes": [each.reason_code for each in kept],
+            "reasons": [each.reason for each in kept],
+            "documents": [each.document for each in kept],
+        },
+    )
+
+
+def list_decided_since(
+    connection: Connection[Any], *, organisation_id: int, since: Sequence[tuple[int, str, date]]
+) -> dict[tuple[int, str], set[Key]]:
+    """Keys of occurrences decided on or after the date, by (enrolment, activity). Locks: none."""
+    decided: dict[tuple[int, str], set[Key]] = {}
+    if not since:
+        return decided
+    values = {
+        "organisation_id": organisation_id,
+        "enrolment_ids": [each[0] for each in since],
+        "activity_keys": [each[1] for each in since],
+        "since_ons": [each[2] for each in since],
+        "least_on": min(each[2] for each in since),
+    }
+    for enrolment_id, activity_key, on, slot in connection.execute(_SQL["list_decided_since"], values):
+        decided.setdefault((enrolment_id, activity_key), set()).add((on, slot))
+    return decided
+
+
+def list_states(
+    connection: Connection[Any], *, organisation_id: int, keys: Collection[OccurrenceKey]
+) -> dict[OccurrenceKey, tuple[OccurrenceState, int]]:
+    """What was decided of each and how often it was corrected; absent where undecided. Locks: none."""
+    if not keys:
+        return {}
+    values = {
+        "organisation_id": organisation_id,
+        "enrolment_ids": [key[0] for key in keys],
+        "activity_keys": [key[1] for key in keys],
+        "on_dates": [key[2] for key in keys],
+        "slots": [key[3] for key in keys],
+    }
+    found = connection.execute(_SQL["list_states"], values)
+    return {(row[0], row[1], row[2], row[3]): (OccurrenceState(row[4]), row[5]) for row in found}
+
+
+def save_corrections(
+    connection: Connection[Any],
+    *,
+    organisation_id: int,
+    corrections: Sequence[Correction],
+    recorded_at: datetime,
+) -> None:
+    """The judgements are made again. Locks: the new rows, under the held heads."""
+    if not corrections:
+        return
+    connection.execute(
+        _SQL["save_corrections"],
+        {
+            "organisation_id": organisation_id,
+            "recorded_at": recorded_at,
+            "enrolment_ids": [each.enrolment_id for each in corrections],
+            "activity_keys": [each.activity_key for each in corrections],
+            "on_dates": [each.on for each in corrections],
+            "slots": [each.slot for each in corrections],
+            "numbers": [each.number for each in corrections],
+            "states": [each.state.value for each in corrections],
+            "measurement_ids": [each.measurement_id for each in corrections],
+        },
+    )
+
+
+def list_last_states(
+    connection: Connection[Any],
+    *,
+    organisation_id: int,
+    enrolment_id: int,
+    activity_key: str,
+    before_at: datetime,
+    most: int,
+) -> list[OccurrenceState]:
+    """States of the latest decided occurrences judged before the instant, last one first, corrections heeded. Locks: none."""
+    values = {
+        "organisation_id": organisation_id,
+        "enrolment_id": enrolment_id,
+        "activity_key": activity_key,
+        "before_at": before_at,
+        "most": most,
+    }
+    return [OccurrenceState(row[0]) for row in connection.execute(_SQL["list_last_states"], values)]
+
+
+def hold_agendas(
+    connection: Connection[Any], *, organisation_id: int, enrolment_ids: Sequence[int]
+) -> tuple[dict[int, Head], datetime, dict[int, dict[str, Row]]]:
+    """The heads that exist, held until the transaction ends; then the instant; then the rows by enrolment and activity.
+
+    One round trip. Locks: agenda_head in key order, for no key update.
+    """
+    values = {"organisation_id": organisation_id, "enrolment_ids": list(enrolment_ids)}
+    with connection.pipeline():
+        locked = connection.execute(_AGENDA["lock_heads"], values)
+        clock = connection.execute("select lockstep_now()")
+        listed = connection.execute(_AGENDA["list_rows"], values)
+    heads = {row[0]: Head(*row) for row in locked}
+    now = clock.fetchone()
+    assert now is not None
+    rows: dict[int, dict[str, Row]] = {}
+    for row in listed:
+        rows.setdefault(row[0], {})[row[1]] = Row(*row)
+    return heads, now[0], rows
