@@ -1,0 +1,47 @@
+"""Which enrolments of a protocol a switch is for, before they are frozen."""
+
+from dataclasses import dataclass
+from datetime import date
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Enrolments on the protocol that meet every condition given; the first so many of them in order of enrolment.
+
+    `anchored_from` and `anchored_until` bound the anchor of schedules (half open); `without_selections` leaves out members
+    of earlier selections, for a next batch.
+    """
+
+    zones: tuple[str, ...] = ()
+    anchored_from: date | None = None
+    anchored_until: date | None = None
+    version_numbers: tuple[int, ...] = ()
+    without_selections: tuple[int, ...] = ()
+    first: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Enrolments frozen when a preview was made: how many, in words, and which of those named were not on the protocol."""
+
+    selection_id: int
+    description: str
+    member_count: int
+    skipped: tuple[int, ...] = ()
+
+
+def describe(chosen: Filter) -> str:
+    """The filter in words, as a person reads it before a switch."""
+    words = []
+    if chosen.zones:
+        words.append(f"in {', '.join(chosen.zones)}")
+    if chosen.anchored_from:
+        words.append(f"with days counted from {chosen.anchored_from} or later")
+    if chosen.anchored_until:
+        words.append(f"with days counted from before {chosen.anchored_until}")
+    if chosen.version_numbers:
+        words.append(f"with version {' or '.join(map(str, chosen.version_numbers))}")
+    if chosen.without_selections:
+        words.append("in none of the earlier selections")
+    who = "enrolments" if chosen.first is None else f"the first {chosen.first:,} enrolments"
+    return " ".join([who, ", ".join(words)]).strip()
