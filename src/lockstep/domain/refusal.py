@@ -268,6 +268,30 @@ class KeyUsedOtherwise(Refusal):
     code = "key-used-otherwise"
 
 
+class InvalidCheckpoint(Refusal):
+    """The file of audit checkpoints cannot be read."""
+
+    code = "invalid-checkpoint"
+
+
+class UnknownOperation(Refusal):
+    """There is no such operation."""
+
+    code = "unknown-operation"
+
+
+class ImpossibleStep(Refusal):
+    """The operation's state does not allow this step."""
+
+    code = "impossible-step"
+
+
+class InvalidWait(Refusal):
+    """An operation may wait for a limited time only, which ends in the future."""
+
+    code = "invalid-wait"
+
+
 def short(given: object) -> str:
     """What was given, as a refusal's path or sentence may hold it: printable, at most 40 characters."""
     try:
