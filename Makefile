@@ -5,12 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.lockstep-setup
 ARGS ?=
+WORKERS ?= auto
 
 .PHONY: help setup demo test check lock clean
 
 help:
 	@echo "make demo [ARGS='--patients 1000 --exit']   the story, on this machine, with an embedded PostgreSQL"
-	@echo "make test [ARGS='tests/domain -x']          every test, or those named"
+	@echo "make test [ARGS='tests/domain -x']          every test, or those named; WORKERS=0 for one process"
 	@echo "make check                                  style, types, strata, migrations, dependencies"
 	@echo "make lock                                   resolve the dependencies anew into requirements.lock"
 	@echo "make clean                                  remove what these commands made"
@@ -28,14 +29,15 @@ demo: $(STAMP)
 	$(BIN)/lockstep demo $(ARGS)
 
 test: $(STAMP)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m lockstep.store.migrate --ours | $(BIN)/squawk --stdin-filepath migrations.sql
+	$(BIN)/python -m lockstep.store.migrate --ours > $(VENV)/migrations.sql
+	$(BIN)/squawk $(VENV)/migrations.sql
 	$(BIN)/deptry src
 
 lock: $(STAMP)

@@ -16,7 +16,7 @@ from tests.conftest import TEST_SETTINGS, create, drop, with_database
 from lockstep.store import server
 from lockstep.store.database import Database
 from lockstep.store.migrate import MIGRATIONS, migrate, migration_sql, pending
-from lockstep.store.roles import ROLES
+from lockstep.store.roles import ROLES, ensure_roles
 
 
 @pytest.fixture
@@ -94,6 +94,7 @@ def test_databases_of_a_new_cluster_at_once_make_the_roles_together() -> None:
 
 def test_a_user_who_may_only_create_roles_and_databases_suffices(server_url: str) -> None:
     user, name = f"operator_{uuid.uuid4().hex[:8]}", f"lockstep_empty_{uuid.uuid4().hex[:12]}"
+    ensure_roles(server_url)
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f"create role {user} login createrole createdb password 'open'".encode())
         # On a new cluster the user makes the roles; here they exist, so an administrator hands them over.
