@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from psycopg import Connection
-
 from lockstep.domain.civil import local_of
 from lockstep.domain.enrolment import Enrolment, NewEnrolment
 from lockstep.domain.name import require_reason
@@ -28,7 +26,7 @@ from lockstep.store import enrolment as store
 from lockstep.store import patient as patient_store
 from lockstep.store import protocol as protocol_store
 from lockstep.store.clock import now as clock_now
-from lockstep.store.database import Database
+from lockstep.store.database import Connection, Database
 
 MOST_ENROLMENTS = 10_000
 

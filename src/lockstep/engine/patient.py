@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from psycopg import Connection
-
 from lockstep.domain.civil import require_zone
 from lockstep.domain.patient import NewPatient, Patient, require_patient
 from lockstep.domain.refusal import AlreadyExists, NotAtThisTime, TooMany, UnknownPatient, shown
@@ -17,7 +15,7 @@ from lockstep.engine.audit import record_entry
 from lockstep.store import agenda as agenda_store
 from lockstep.store import patient as store
 from lockstep.store.clock import now as clock_now
-from lockstep.store.database import Database
+from lockstep.store.database import Connection, Database
 
 MOST_PATIENTS = 10_000
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from psycopg import Connection
-
 from lockstep.domain.agenda import Course, Head, Row, activity_of
 from lockstep.domain.occurrence import Occurrence
 from lockstep.domain.switch import ZoneSpan, zone_at
@@ -15,6 +13,7 @@ from lockstep.domain.timeline import Assigned, EnrolmentFacts, Span, World, as_o
 from lockstep.engine.agenda import bring_in_step, compute_head, compute_occurrences
 from lockstep.store import agenda as store
 from lockstep.store import timeline as facts_store
+from lockstep.store.database import Connection
 
 _OUTAGES_REACH = timedelta(days=45)
 

@@ -1,6 +1,5 @@
 """Loads the facts from which timelines are computed, for many enrolments at once."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -9,6 +8,7 @@ from typing import Any
 from psycopg import Connection
 
 from lockstep.domain.protocol import Content, parse
+from lockstep.domain.protocol_document import canonical_json
 from lockstep.domain.switch import AcceptedSwitch, Effective, Scope, SwitchKind, ZoneSpan
 from lockstep.domain.timeline import (
     Assigned,
@@ -144,12 +144,11 @@ def _switch(row: tuple[Any, ...]) -> AcceptedSwitch:
 
 
 def _personal_change(row: tuple[Any, ...]) -> PersonalChange:
-    number, activity_key, field, value, replaced, from_at = row
-    return PersonalChange(number, activity_key, field, _text(value), _text(replaced), from_at)
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    number, activity_key, field, cleared, value, replaced, from_at = row
+    # Not told apart by the value: JSON's null (no plausible range) reads like SQL's.
+    return PersonalChange(
+        number, activity_key, field, None if cleared else canonical_json(value), canonical_json(replaced), from_at
+    )
 
 
 def _load_contents(connection: Connection[Any], organisation_id: int, hashes: dict[tuple[int, int], str]) -> None:

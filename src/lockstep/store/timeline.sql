@@ -110,7 +110,8 @@ select
     p.number,
     p.activity_key,
     p.field,
-    case when p.cleared then null else p.value end as value,
+    p.cleared,
+    p.value,
     p.replaced,
     p.from_at
 from personal_change p
