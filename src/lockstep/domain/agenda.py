@@ -88,6 +88,22 @@ def occurrences(
         yield from _of_segment(course, index, activity_key, from_at)
 
 
+def occurrences_between(
+    course: Course, activity_key: str, *, from_at: datetime, until_at: datetime
+) -> Iterator[Occurrence]:
+    """Every occurrence that closes after `from_at` and opens nominally before `until_at`, segment by segment; finite.
+
+    One key can come twice: what is asked at once or waived at E under the new timing stood, or would have, under the old.
+    """
+    for index, segment in enumerate(course.timeline):
+        if segment.from_at >= until_at:
+            return
+        for occurrence in _of_segment(course, index, activity_key, from_at):
+            if occurrence.nominal_at >= until_at:
+                break
+            yield occurrence
+
+
 def earliest_undecided(
     course: Course, activity_key: str, *, from_at: datetime, decided: Container[Key]
 ) -> Occurrence | None:
@@ -226,7 +242,8 @@ def _asked_at_once(begun: Occurrence, segment: Segment) -> Occurrence:
     whole = (begun.closes_at - begun.nominal_at) / timedelta(microseconds=1)
     remains = (begun.closes_at - asked_at) / timedelta(microseconds=1)
     if remains <= 0 or Decimal(int(remains)) < segment.content.on_switch.ask_at_once * Decimal(int(whole)):
-        return replace(begun, fate=Fate.WAIVED, ended_at=segment.from_at)
+        # Never asked: it ends where it would have begun.
+        return replace(begun, opens_at=segment.from_at, fate=Fate.WAIVED, ended_at=segment.from_at)
     return replace(begun, opens_at=segment.from_at)
 
 

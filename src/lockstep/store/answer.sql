@@ -1,0 +1,68 @@
+-- name: list_decided_between
+-- The judgements of an enrolment that meet a span, as known at an instant, each with its last correction.
+-- Locks: none.
+select
+    o.activity_key,
+    o.on_date,
+    o.slot,
+    o.protocol_id,
+    o.version_number,
+    o.opens_at,
+    o.closes_at,
+    o.judge_at,
+    coalesce(c.state, o.state) as state,
+    (
+        select min(m.judged_for_at)
+        from measurement m
+        where m.organisation_id = o.organisation_id
+            and m.patient_id = %(patient_id)s
+            and m.measurement_id = case when c.number is null then o.measurement_id else c.measurement_id end
+    ) as taken_at
+from occurrence o
+left join lateral (
+    select
+        k.number,
+        k.state,
+        k.measurement_id
+    from occurrence_correction k
+    where k.organisation_id = o.organisation_id
+        and k.enrolment_id = o.enrolment_id
+        and k.activity_key = o.activity_key
+        and k.on_date = o.on_date
+        and k.slot = o.slot
+        and k.recorded_at <= %(known_at)s
+    order by k.number desc
+    limit 1
+) c on true
+where o.organisation_id = %(organisation_id)s
+    and o.enrolment_id = %(enrolment_id)s
+    and o.on_date >= %(since_on)s
+    and o.on_date < %(until_on)s
+    and o.closes_at > %(from_at)s
+    and o.opens_at < %(until_at)s
+    and o.decided_at <= %(known_at)s
+order by o.opens_at, o.activity_key, o.on_date, o.slot;
+
+-- name: find_names
+-- The words for an enrolment's program and for a protocol, and who accepted a version there as it came into force.
+-- Locks: none.
+select
+    g.title as program_title,
+    p.title as protocol_title,
+    (
+        select a.accepted_by
+        from switch_acceptance a
+        where a.organisation_id = p.organisation_id
+            and a.protocol_id = p.protocol_id
+            and a.version_number = %(version_number)s
+            and a.accepted_at <= %(since_at)s
+            and (a.selection_id is null or a.selection_id = any(%(selections)s))
+        order by a.number desc
+        limit 1
+    ) as accepted_by
+from protocol p
+join program g
+    on g.organisation_id = p.organisation_id
+    and g.program_id = p.program_id
+where p.organisation_id = %(organisation_id)s
+    and p.protocol_id = %(protocol_id)s;
