@@ -1,56 +1,95 @@
 """Brings the agendas of many enrolments in step, in small fenced chunks that wait for no lock."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from lockstep.domain.agenda import Head, Row
-from lockstep.domain.cohort import NEVER
-from lockstep.domain.occurrence import Occurrence, OccurrenceState
-from lockstep.domain.timeline import World, generation_at
+from lockstep.domain.operation import OperationKind, OperationState
+from lockstep.domain.timeline import generation_at
 from lockstep.engine.agenda import bring_in_step
-from lockstep.engine.cohort import (
-    Kind,
-    KindTargets,
-    Targets,
-    code_of,
-    has_moves,
-    keys_in_force,
-    kind_of,
-    relevant_selections,
-    settled_since,
-)
-from lockstep.store import agenda as agenda_store
+from lockstep.engine.chunk import Memory, step_heads, with_origins
+from lockstep.engine.operation import advance, start
 from lockstep.store import recalculation as store
 from lockstep.store import timeline as facts_store
 from lockstep.store.clock import now as clock_now
 from lockstep.store.database import Connection, Database
-from lockstep.store.recalculation import Recalculation, StandingRows, Step
+from lockstep.store.recalculation import Range, Recalculation
 
-_OUTAGES_REACH = timedelta(days=45)
-_KINDS_LIMIT = 8
-"""Heads of rarer kinds are computed one by one: a statement for each kind would cost more."""
+RANGE_SIZE = 20_000
+"""Enrolments in a range: many workers find one each, and a walk that starts anew is short."""
 
-Cohorts = dict[int, tuple[str, date]]
+_LAST_ID = 2**62
+_ACTOR = "recalculation"
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What one chunk did: enrolments brought in step, how many of them by themselves, and whether its range is walked."""
+    """What one chunk did: enrolments brought in step, how many of them singly, and whether its range is walked."""
 
     done: int
     individual: int
     range_finished: bool
 
 
-class Memory:
-    """What a worker keeps between chunks of one organisation; nothing in it is needed for correctness."""
+def list_work(database: Database, *, organisation_id: int) -> list[Recalculation]:
+    """The recalculations in force that have not ended, the longest waiting first. Locks: none."""
+    with database.transaction(organisation_id, read_only=True) as connection:
+        return store.list_unfinished(connection, organisation_id=organisation_id, now=clock_now(connection))
 
-    def __init__(self) -> None:
-        self.targets: Targets | None = None
-        self.cohorts: Cohorts = {}
+
+def request_recalculation(
+    database: Database, *, organisation_id: int, protocol_id: int, selection_id: int | None, actor: str, sentence: str
+) -> int:
+    """An operation exists that computes every agenda of the protocol (or selection) anew; returns its number."""
+    with database.transaction(organisation_id) as connection:
+        return start(
+            connection,
+            organisation_id=organisation_id,
+            kind=OperationKind.RECALCULATION,
+            sentence=sentence,
+            actor=actor,
+            protocol_id=protocol_id,
+            selection_id=selection_id,
+        )
+
+
+def begin(database: Database, *, organisation_id: int, operation: Recalculation) -> None:
+    """The operation runs: its ranges exist and it knows how many enrolments it concerns. Idempotent.
+
+    Locks: the operation's row, new ranges; a rival that began it first wins.
+    """
+    scope: dict[str, Any] = {
+        "organisation_id": organisation_id,
+        "protocol_id": operation.protocol_id,
+        "selection_id": operation.selection_id,
+    }
+    with database.transaction(organisation_id) as connection:
+        count, _ = store.count_ranges(connection, organisation_id=organisation_id, operation_id=operation.operation_id)
+        if count:
+            _advance_to_running(connection, organisation_id, operation, operation.total or 0)
+            return
+        total = store.count_enrolments(connection, **scope)
+        borders = store.list_borders(connection, **scope, size=RANGE_SIZE)
+        store.add_ranges(
+            connection,
+            organisation_id=organisation_id,
+            operation_id=operation.operation_id,
+            ranges=_ranges(borders),
+        )
+        _advance_to_running(connection, organisation_id, operation, total)
+
+
+def _advance_to_running(connection: Connection, organisation_id: int, operation: Recalculation, total: int) -> None:
+    if operation.state == OperationState.ACCEPTED:
+        _advance(connection, organisation_id, operation, OperationState.QUEUED)
+    if operation.state in (OperationState.ACCEPTED, OperationState.QUEUED):
+        _advance(connection, organisation_id, operation, OperationState.RUNNING, total=total)
+
+
+def _ranges(borders: Sequence[int]) -> list[Range]:
+    edges = [0, *borders, _LAST_ID]
+    return [Range(number, edges[number], edges[number + 1], edges[number]) for number in range(len(edges) - 1)]
 
 
 def recalculate_chunk(
@@ -59,8 +98,8 @@ def recalculate_chunk(
     """The next chunk of the operation is in step; None when every unfinished range is being worked on by others.
 
     One transaction: claim a range, hold the heads behind, compute, write rows and heads, note the progress. A crash
-    releases everything; a duplicate or a worker that lost its claim changes nothing, because only older heads are taken.
-    Locks: a range (skipping locked), heads (skipping locked), their rows.
+    releases everything; a duplicate, or a worker that lost its claim, changes nothing, because only older heads are
+    taken. Locks: a range (skipping locked), heads (skipping locked), their rows.
     """
     with database.transaction(organisation_id) as connection:
         part = store.claim_range(connection, organisation_id=organisation_id, operation_id=operation.operation_id)
@@ -70,19 +109,17 @@ def recalculate_chunk(
         world = facts_store.load_world(
             connection, organisation_id=organisation_id, protocol_ids=[operation.protocol_id]
         )
-        generation = generation_at(world, operation.protocol_id, now)
-        scope: dict[str, Any] = {
-            "organisation_id": organisation_id,
-            "protocol_id": operation.protocol_id,
-            "selection_id": operation.selection_id,
-            "generation": generation,
-            "now": now,
-        }
+        scope = _scope(organisation_id, operation, generation_at(world, operation.protocol_id, now), now)
         heads = store.claim_heads(connection, **scope, part=part, size=size)
-        world = _with_origins(connection, organisation_id, world, heads)
-        individual = step_heads(
-            connection, organisation_id=organisation_id, heads=heads, world=world, now=now, memory=memory
-        )
+        if operation.forced_before is not None:
+            # Asked for by a person, perhaps because rows are wrong: nothing is taken from where the rows stand.
+            ids = [head.enrolment_id for head in heads]
+            individual = bring_in_step(connection, organisation_id=organisation_id, enrolment_ids=ids, now=now)
+        else:
+            world = with_origins(connection, organisation_id, world, heads)
+            individual = step_heads(
+                connection, organisation_id=organisation_id, heads=heads, world=world, now=now, memory=memory
+            )
         finished, cursor_id = False, heads[-1].enrolment_id if heads else part.until_id
         if len(heads) < size:
             # Walked to the end. Whoever was skipped because somebody held it is met on the next walk.
@@ -100,264 +137,143 @@ def recalculate_chunk(
         return Chunk(len(heads), individual, finished)
 
 
-def step_heads(
-    connection: Connection,
-    *,
-    organisation_id: int,
-    heads: Sequence[Head],
-    world: World,
-    now: datetime,
-    memory: Memory,
-) -> int:
-    """The held heads and their rows are in step with what is in force at `now`; returns how many were computed singly.
+def verify(database: Database, *, organisation_id: int, operation: Recalculation) -> bool:
+    """Whether nothing is left to do: then the operation is verifying, else whatever is left is to be walked again.
 
-    Heads of the same kind are computed by cohort and written by one statement; the others each from its own facts.
-    Locks: the rows of the heads, which the caller holds.
+    No head of its scope is behind, asked again after every transaction that ran at acceptance has ended (one of them may
+    have enrolled somebody by what it read before), and after the last zone's E. Idempotent. Locks: the operation's row.
     """
-    if not heads:
-        return 0
-    targets = _targets(connection, organisation_id, world, now, memory)
-    _learn_cohorts(connection, organisation_id, heads, memory)
-    selections = _selections(connection, organisation_id, heads, world)
-    kinds, singly = _sorted_by_kind(heads, targets, selections, memory.cohorts)
-    for kind, members in kinds.items():
-        _step_kind(connection, organisation_id, targets.of(kind), members, now, memory.cohorts)
-    if singly:
-        bring_in_step(connection, organisation_id=organisation_id, enrolment_ids=singly, now=now)
-    return len(singly)
+    key = {"organisation_id": organisation_id, "operation_id": operation.operation_id}
+    with database.transaction(organisation_id) as connection:
+        count, unfinished = store.count_ranges(connection, **key)
+        now = clock_now(connection)
+        if not count or unfinished or now < operation.last_at or not store.has_barrier_passed(connection, **key):
+            return False
+        world = facts_store.load_world(
+            connection, organisation_id=organisation_id, protocol_ids=[operation.protocol_id]
+        )
+        scope = _scope(organisation_id, operation, generation_at(world, operation.protocol_id, now), now)
+        if store.is_range_behind(connection, **scope, part=Range(0, 0, _LAST_ID, 0)):
+            store.reopen_ranges(connection, **key)
+            if operation.state == OperationState.VERIFYING:
+                _advance(connection, organisation_id, operation, OperationState.RUNNING)
+            return False
+        if operation.state in (OperationState.RUNNING, OperationState.PAUSING):
+            _advance(connection, organisation_id, operation, OperationState.VERIFYING, data={"done": operation.done})
+        return True
 
 
-def _sorted_by_kind(
-    heads: Sequence[Head], targets: Targets, selections: dict[int, frozenset[int]], cohorts: Cohorts
-) -> tuple[dict[Kind, list[Head]], list[int]]:
-    """The heads by kind, and those to be computed singly: individual ones and those of rare kinds."""
-    world = targets.world
-    begins, moves = settled_since(world, min(head.computed_at for head in heads)), has_moves(world)
-    none: frozenset[int] = frozenset()
-    kinds: dict[Kind, list[Head]] = defaultdict(list)
-    singly: list[int] = []
-    for head in heads:
-        held = selections.get(head.enrolment_id, none) if selections else none
-        kind = kind_of(head, cohorts[head.cohort_id], world, begins=begins, moves=moves, selections=held)
-        kinds[kind].append(head)
-    for kind, members in sorted(kinds.items(), key=lambda item: -len(item[1])):
-        of = targets.of(kind)
-        alone = [
-            head
-            for head in members
-            if head.individual_until > NEVER and head.individual_until > of.course(cohorts[head.cohort_id]).changed_at
-        ]
-        singly.extend(head.enrolment_id for head in alone)
-        if alone:
-            apart = {head.enrolment_id for head in alone}
-            kinds[kind] = [head for head in members if head.enrolment_id not in apart]
-    rare = sorted(kinds, key=lambda kind: -len(kinds[kind]))[_KINDS_LIMIT:]
-    for kind in rare:
-        singly.extend(head.enrolment_id for head in kinds.pop(kind))
-    return {kind: members for kind, members in kinds.items() if members}, singly
+def conclude(database: Database, *, organisation_id: int, operation: Recalculation, checked: int = 0) -> OperationState:
+    """A verifying operation has succeeded, with exceptions if enrolments still stand aside. Locks: its row."""
+    with database.transaction(organisation_id) as connection:
+        exceptions = store.count_exceptions(
+            connection, organisation_id=organisation_id, operation_id=operation.operation_id
+        )
+        ended = OperationState.SUCCEEDED_WITH_EXCEPTIONS if exceptions else OperationState.SUCCEEDED
+        data = {"done": operation.done, "set_aside": exceptions, "checked": checked}
+        _advance(connection, organisation_id, operation, ended, data=data)
+        return ended
 
 
-def _with_origins(connection: Connection, organisation_id: int, world: World, heads: Sequence[Head]) -> World:
-    """The world with the protocols to which moved enrolments were assigned at first."""
-    missing = {head.assigned_protocol_id for head in heads} - world.keys()
-    if not missing:
-        return world
-    return {
-        **world,
-        **facts_store.load_world(connection, organisation_id=organisation_id, protocol_ids=missing),
-    }
+def step_changes(database: Database, *, organisation_id: int, size: int, memory: Memory) -> int:
+    """Enrolments whose known next change has come are in step; returns how many. Locks: heads (skipping locked), rows."""
+    with database.transaction(organisation_id) as connection:
+        now = clock_now(connection)
+        heads = store.claim_changing_heads(connection, organisation_id=organisation_id, now=now, size=size)
+        return _step(connection, organisation_id, heads, now, memory)
 
 
-def _targets(connection: Connection, organisation_id: int, world: World, now: datetime, memory: Memory) -> Targets:
-    since_at = now.replace(minute=0, second=0, microsecond=0) - _OUTAGES_REACH
-    outages = facts_store.load_outages(connection, organisation_id=organisation_id, since_at=since_at)
-    if memory.targets is None or not memory.targets.still_hold(world, outages, now):
-        memory.targets = Targets(world, outages, now)
-    return memory.targets
+def sweep(
+    database: Database, *, organisation_id: int, cursor_id: int, size: int, memory: Memory
+) -> tuple[int, int | None]:
+    """Whoever is behind among the next `size` enrolments is in step, whatever was lost; returns how many, and where to go on.
+
+    None as the place to go on means: the walk is at its end. Locks: heads of those behind (skipping locked), rows.
+    """
+    with database.transaction(organisation_id) as connection:
+        now = clock_now(connection)
+        behind, next_id = store.list_behind(
+            connection, organisation_id=organisation_id, now=now, cursor_id=cursor_id, size=size
+        )
+        heads = store.claim_heads_of(connection, organisation_id=organisation_id, enrolment_ids=behind)
+        return _step(connection, organisation_id, heads, now, memory), next_id
 
 
-def _learn_cohorts(connection: Connection, organisation_id: int, heads: Sequence[Head], memory: Memory) -> None:
-    unknown = {head.cohort_id for head in heads} - memory.cohorts.keys()
-    if unknown:
-        memory.cohorts.update(
-            agenda_store.list_cohorts(connection, organisation_id=organisation_id, cohort_ids=sorted(unknown))
+def retry_exceptions(database: Database, *, organisation_id: int) -> int:
+    """Enrolments set aside whose next try has come are tried, each in a transaction of its own; returns how many recovered."""
+    with database.transaction(organisation_id, read_only=True) as connection:
+        waiting = store.list_exceptions_to_retry(connection, organisation_id=organisation_id, now=clock_now(connection))
+    return sum(recalculate_enrolment(database, organisation_id=organisation_id, enrolment_id=each) for each in waiting)
+
+
+def recalculate_enrolment(database: Database, *, organisation_id: int, enrolment_id: int) -> bool:
+    """The enrolment's agenda is computed anew from its facts; if that fails for another reason than a lock it is set aside.
+
+    Returns whether it is in step. Locks: its head and rows.
+    """
+    try:
+        with database.transaction(organisation_id) as connection:
+            now = clock_now(connection)
+            found = bring_in_step(connection, organisation_id=organisation_id, enrolment_ids=[enrolment_id], now=now)
+            store.clear_exception(connection, organisation_id=organisation_id, enrolment_id=enrolment_id)
+            return bool(found)
+    except Exception as error:
+        set_aside(database, organisation_id=organisation_id, enrolment_id=enrolment_id, operation_id=None, error=error)
+        return False
+
+
+def set_aside(
+    database: Database, *, organisation_id: int, enrolment_id: int, operation_id: int | None, error: BaseException
+) -> None:
+    """The enrolment stands aside with the kind of failure as its reason, to be tried again later. Locks: its row."""
+    with database.transaction(organisation_id) as connection:
+        store.set_aside(
+            connection,
+            organisation_id=organisation_id,
+            enrolment_id=enrolment_id,
+            operation_id=operation_id,
+            # The kind only: the text of an error may quote a patient's values.
+            reason=type(error).__name__,
+            sqlstate=getattr(error, "sqlstate", None),
+            now=clock_now(connection),
         )
 
 
-def _selections(
-    connection: Connection, organisation_id: int, heads: Sequence[Head], world: World
-) -> dict[int, frozenset[int]]:
-    """The relevant selections that hold each enrolment; asked for only where a timeline names any."""
-    relevant = relevant_selections(world)
-    if not relevant:
-        return {}
-    return store.list_memberships(
-        connection,
-        organisation_id=organisation_id,
-        enrolment_ids=[head.enrolment_id for head in heads],
-        selection_ids=sorted(relevant),
-    )
-
-
-def _step_kind(
-    connection: Connection,
-    organisation_id: int,
-    targets: KindTargets,
-    members: Sequence[Head],
-    now: datetime,
-    cohorts: Cohorts,
-) -> None:
-    ids = store.Ids([head.enrolment_id for head in members])
-    standings = store.list_standings(connection, organisation_id=organisation_id, ids=ids)
-    steps = [step for rows in standings for step in _steps(rows, targets, cohorts)]
-    store.advance_rows(connection, organisation_id=organisation_id, ids=ids, steps=steps)
-    sizes = Counter(head.cohort_id for head in members)
-    fresh = _add_missing(connection, organisation_id, sizes, ids, standings, targets, cohorts)
-    asked = _asked_in_mid_window([*((step.occurrence, step.cohort_ids[0]) for step in steps), *fresh], targets, cohorts)
-    _count_earlier(connection, organisation_id, ids, asked, targets, now, cohorts)
-    _advance_heads(connection, organisation_id, members, targets, now, cohorts)
-
-
-def _steps(rows: StandingRows, targets: KindTargets, cohorts: Cohorts) -> list[Step]:
-    """Where rows that stand there must go, by cohort; those that stand right already are left out."""
-    target_of = targets.targets(rows.standing.activity_key, rows.standing)
-    by_target: dict[Occurrence | None, list[int]] = defaultdict(list)
-    for cohort_id in set(rows.cohort_ids):
-        by_target[target_of(cohorts[cohort_id])].append(cohort_id)
-    return [
-        Step(rows, occurrence, cohort_ids)
-        for occurrence, cohort_ids in by_target.items()
-        if occurrence is None or not _stands_at(rows, occurrence)
-    ]
-
-
-def _stands_at(rows: StandingRows, occurrence: Occurrence) -> bool:
-    standing = rows.standing
-    return (
-        (standing.on, standing.slot) == occurrence.key
-        and (standing.opens_at, rows.closes_at, standing.judge_at)
-        == (occurrence.opens_at, occurrence.closes_at, occurrence.judge_at)
-        and (rows.protocol_id, rows.version_number) == (occurrence.protocol_id, occurrence.version_number)
-    )
-
-
-def _add_missing(
-    connection: Connection,
-    organisation_id: int,
-    sizes: Counter[int],
-    ids: store.Ids,
-    standings: Sequence[StandingRows],
-    targets: KindTargets,
-    cohorts: Cohorts,
-) -> list[tuple[Occurrence, int]]:
-    """Activities for which members have no row yet get one where something is to be asked; returns those, with a cohort.
-
-    A cohort of which every member has a row needs no look: the counts of its standings tell.
-    """
-    having: dict[str, Counter[int]] = defaultdict(Counter)
-    for rows in standings:
-        having[rows.standing.activity_key].update(rows.cohort_ids)
-    wanted: dict[tuple[int, str], Occurrence] = {}
-    for cohort_id, size in sizes.items():
-        for key in keys_in_force(targets.course(cohorts[cohort_id])):
-            if having[key][cohort_id] < size:
-                occurrence = targets.targets(key, None)(cohorts[cohort_id])
-                if occurrence is not None:
-                    wanted[cohort_id, key] = occurrence
-    missing = store.list_without_row(connection, organisation_id=organisation_id, ids=ids, keys=list(wanted))
-    added = [
-        row_of(enrolment_id, cohort_id, wanted[cohort_id, activity_key])
-        for enrolment_id, cohort_id, activity_key in missing
-    ]
-    agenda_store.save_rows(connection, organisation_id=organisation_id, rows=added)
-    return [(occurrence, cohort_id) for (cohort_id, _), occurrence in wanted.items()]
-
-
-def row_of(enrolment_id: int, cohort_id: int, occurrence: Occurrence, *, missed_in_a_row: int = 0) -> Row:
-    """A fresh row that holds the occurrence, nothing taken yet."""
-    return Row(
-        enrolment_id=enrolment_id,
-        activity_key=occurrence.activity_key,
-        cohort_id=cohort_id,
-        protocol_id=occurrence.protocol_id,
-        version_number=occurrence.version_number,
-        on=occurrence.on,
-        slot=occurrence.slot,
-        opens_at=occurrence.opens_at,
-        closes_at=occurrence.closes_at,
-        judge_at=occurrence.judge_at,
-        taken=0,
-        missed_in_a_row=missed_in_a_row,
-    )
-
-
-def _asked_in_mid_window(
-    candidates: Iterable[tuple[Occurrence | None, int]], targets: KindTargets, cohorts: Cohorts
-) -> dict[Occurrence, str]:
-    """The occurrences that were asked in the middle of their window, with the code of what they measure."""
+def _scope(organisation_id: int, operation: Recalculation, generation: int, now: datetime) -> dict[str, Any]:
     return {
-        occurrence: code_of(targets.course(cohorts[cohort_id]), occurrence)
-        for occurrence, cohort_id in candidates
-        if occurrence is not None and occurrence.nominal_at < occurrence.opens_at
+        "organisation_id": organisation_id,
+        "protocol_id": operation.protocol_id,
+        "selection_id": operation.selection_id,
+        "generation": generation,
+        "now": now,
+        "forced_before": operation.forced_before,
     }
 
 
-def _count_earlier(
-    connection: Connection,
-    organisation_id: int,
-    ids: store.Ids,
-    asked: dict[Occurrence, str],
-    targets: KindTargets,
-    now: datetime,
-    cohorts: Cohorts,
-) -> None:
-    """Measurements taken inside the nominal window before it was asked count for it (rule 4) and may fulfil it."""
-    found = store.list_taken_before(connection, organisation_id=organisation_id, ids=ids, asked=list(asked.items()))
-    if not found:
-        return
-    occurrences = {(each.activity_key, each.key, each.opens_at): each for each in asked}
-    rows = agenda_store.list_rows(
-        connection,
-        organisation_id=organisation_id,
-        enrolment_ids=[enrolment_id for enrolment_id, _, _ in found],
-    )
-    by_key = {(row.enrolment_id, row.activity_key): row for of in rows.values() for row in of}
-    changed: list[Row] = []
-    gone: list[tuple[int, str]] = []
-    decisions: list[agenda_store.Decision] = []
-    for enrolment_id, activity_key, taken in found:
-        row = by_key[enrolment_id, activity_key]
-        occurrence = occurrences[activity_key, row.key, row.opens_at]
-        if len(taken) < occurrence.quantity:
-            changed.append(replace(row, taken=len(taken)))
-            continue
-        last = taken[occurrence.quantity - 1]
-        decisions.append(agenda_store.Decision(enrolment_id, occurrence, OccurrenceState.FULFILLED, last))
-        # Nothing else of the new course is decided yet, so what follows is the same for all who fulfilled it.
-        following = targets.targets(activity_key, None, frozenset({row.key}))(cohorts[row.cohort_id])
-        if following is None:
-            gone.append((enrolment_id, activity_key))
-        else:
-            changed.append(row_of(enrolment_id, row.cohort_id, following))
-    agenda_store.save_decisions(connection, organisation_id=organisation_id, decisions=decisions, decided_at=now)
-    agenda_store.save_rows(connection, organisation_id=organisation_id, rows=changed)
-    agenda_store.delete_rows(connection, organisation_id=organisation_id, keys=gone)
+def _step(connection: Connection, organisation_id: int, heads: Sequence[Any], now: datetime, memory: Memory) -> int:
+    if not heads:
+        return 0
+    protocol_ids = {head.protocol_id for head in heads} | {head.assigned_protocol_id for head in heads}
+    world = facts_store.load_world(connection, organisation_id=organisation_id, protocol_ids=protocol_ids)
+    step_heads(connection, organisation_id=organisation_id, heads=heads, world=world, now=now, memory=memory)
+    return len(heads)
 
 
-def _advance_heads(
+def _advance(
     connection: Connection,
     organisation_id: int,
-    members: Sequence[Head],
-    targets: KindTargets,
-    now: datetime,
-    cohorts: Cohorts,
+    operation: Recalculation,
+    to: OperationState,
+    *,
+    total: int | None = None,
+    data: Mapping[str, object] | None = None,
 ) -> None:
-    groups: dict[tuple[int, int, int, datetime | None], list[int]] = defaultdict(list)
-    for head in members:
-        groups[targets.head_values(cohorts[head.cohort_id])].append(head.enrolment_id)
-    store.advance_heads(
+    advance(
         connection,
         organisation_id=organisation_id,
-        groups=[(ids, *key) for key, ids in groups.items()],
-        computed_at=now,
+        operation_id=operation.operation_id,
+        to=to,
+        actor=_ACTOR,
+        total=total,
+        data=data,
     )

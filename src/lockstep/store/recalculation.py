@@ -17,7 +17,10 @@ _SQL = load("recalculation.sql")
 
 @dataclass(frozen=True, slots=True)
 class Recalculation:
-    """An operation that brings a protocol's enrolments (or a selection's members on it) in step."""
+    """An operation that brings a protocol's enrolments (or a selection's members on it) in step.
+
+    One that no switch asked for recomputes every head that was computed before `forced_before`.
+    """
 
     operation_id: int
     state: str
@@ -28,6 +31,8 @@ class Recalculation:
     starts_at: datetime
     total: int | None
     paused_until: datetime | None
+    forced_before: datetime | None
+    last_at: datetime
     done: int
 
 
@@ -136,6 +141,7 @@ def claim_heads(
     selection_id: int | None,
     generation: int,
     now: datetime,
+    forced_before: datetime | None,
     part: Range,
     size: int,
 ) -> list[Head]:
@@ -148,6 +154,7 @@ def claim_heads(
             "selection_id": selection_id,
             "generation": generation,
             "now": now,
+            "forced_before": forced_before,
             "cursor": part.cursor_id,
             "until": part.until_id,
             "size": size,
@@ -164,6 +171,7 @@ def is_range_behind(
     selection_id: int | None,
     generation: int,
     now: datetime,
+    forced_before: datetime | None,
     part: Range,
 ) -> bool:
     """Whether an enrolment of the range is behind and not set aside. Locks: none."""
@@ -175,6 +183,7 @@ def is_range_behind(
             "selection_id": selection_id,
             "generation": generation,
             "now": now,
+            "forced_before": forced_before,
             "after": part.after_id,
             "until": part.until_id,
         },
@@ -204,11 +213,12 @@ def list_without_row(
         "cohort_ids": [cohort_id for cohort_id, _ in keys],
         "activity_keys": [activity_key for _, activity_key in keys],
     }
-    return [(row[0], row[1], row[2]) for row in connection.execute(_SQL["list_without_row"], values)]
+    return [(row[0], row[1], row[2]) for row in connection.execute(_SQL["list_without_row"], values, prepare=False)]
 
 
 def advance_rows(connection: Connection[Any], *, organisation_id: int, ids: Ids, steps: Sequence[Step]) -> int:
     """The rows hold the occurrences of their steps, or are gone; returns how many changed. Locks: rows under held heads."""
+    # Never prepared: a generic plan takes each array for ten elements and joins them by nested loops (90 ms instead of 6).
     moved = [(step, step.occurrence) for step in steps if step.occurrence is not None]
     ended = [step for step in steps if step.occurrence is None]
     changed = 0
@@ -225,9 +235,11 @@ def advance_rows(connection: Connection[Any], *, organisation_id: int, ids: Ids,
             "closes_ats": [occurrence.closes_at for _, occurrence in moved],
             "judge_ats": [occurrence.judge_at for _, occurrence in moved],
         }
-        changed += connection.execute(_SQL["advance_rows"], values).rowcount
+        changed += connection.execute(_SQL["advance_rows"], values, prepare=False).rowcount
     if ended:
-        changed += connection.execute(_SQL["delete_standing_rows"], {**base, **_step_arrays(ended)}).rowcount
+        changed += connection.execute(
+            _SQL["delete_standing_rows"], {**base, **_step_arrays(ended)}, prepare=False
+        ).rowcount
     return changed
 
 
@@ -251,7 +263,9 @@ def list_taken_before(
         "nominal_ats": [occurrence.nominal_at for occurrence, _ in asked],
         "codes": [code for _, code in asked],
     }
-    return [(row[0], row[1], row[2]) for row in connection.execute(_SQL["list_rows_taken_before"], values)]
+    return [
+        (row[0], row[1], row[2]) for row in connection.execute(_SQL["list_rows_taken_before"], values, prepare=False)
+    ]
 
 
 def advance_heads(
@@ -310,11 +324,30 @@ def count_ranges(connection: Connection[Any], *, organisation_id: int, operation
     return row[0], row[1]
 
 
-def set_total(connection: Connection[Any], *, organisation_id: int, operation_id: int, total: int) -> None:
-    """The operation knows how many enrolments it concerns. Locks: its row."""
-    connection.execute(
-        _SQL["set_total"], {"organisation_id": organisation_id, "operation_id": operation_id, "total": total}
-    )
+def reopen_ranges(connection: Connection[Any], *, organisation_id: int, operation_id: int) -> None:
+    """Every range of the operation is to be walked again. Locks: its ranges."""
+    connection.execute(_SQL["reopen_ranges"], {"organisation_id": organisation_id, "operation_id": operation_id})
+
+
+def claim_changing_heads(connection: Connection[Any], *, organisation_id: int, now: datetime, size: int) -> list[Head]:
+    """Heads whose known next change has come, held; locked ones are skipped."""
+    values = {"organisation_id": organisation_id, "now": now, "size": size}
+    return [Head(*row) for row in connection.execute(_SQL["claim_changing_heads"], values)]
+
+
+def claim_heads_of(connection: Connection[Any], *, organisation_id: int, enrolment_ids: Sequence[int]) -> list[Head]:
+    """The heads of these enrolments, held in key order; locked ones are skipped."""
+    values = {"organisation_id": organisation_id, "enrolment_ids": list(enrolment_ids)}
+    return [Head(*row) for row in connection.execute(_SQL["claim_heads_of"], values)]
+
+
+def count_exceptions(connection: Connection[Any], *, organisation_id: int, operation_id: int) -> int:
+    """How many enrolments the operation has set aside. Locks: none."""
+    row = connection.execute(
+        _SQL["count_exceptions"], {"organisation_id": organisation_id, "operation_id": operation_id}
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def has_barrier_passed(connection: Connection[Any], *, organisation_id: int, operation_id: int) -> bool:
@@ -400,12 +433,10 @@ def clear_exception(connection: Connection[Any], *, organisation_id: int, enrolm
 
 def _step_arrays(steps: Sequence[Step]) -> dict[str, Any]:
     return {
-        "numbers": list(range(len(steps))),
+        "cohorts": [Ids(step.cohort_ids).text for step in steps],
         "activity_keys": [step.rows.standing.activity_key for step in steps],
         "old_on_dates": [step.rows.standing.on for step in steps],
         "old_slots": [step.rows.standing.slot for step in steps],
         "old_opens_ats": [step.rows.standing.opens_at for step in steps],
         "old_judge_ats": [step.rows.standing.judge_at for step in steps],
-        "cohort_ids": Ids([cohort_id for step in steps for cohort_id in step.cohort_ids]).text,
-        "step_numbers": Ids([number for number, step in enumerate(steps) for _ in step.cohort_ids]).text,
     }

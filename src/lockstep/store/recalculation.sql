@@ -11,6 +11,12 @@ select
     o.starts_at,
     o.total,
     o.paused_until,
+    case when o.switch_id is null then o.started_at end as forced_before,
+    coalesce((select a.last_at
+        from switch_acceptance a
+        where a.organisation_id = o.organisation_id
+            and a.operation_id = o.operation_id
+    ), o.starts_at) as last_at,
     coalesce((
         select sum(r.done)
         from recalculation_range r
@@ -126,7 +132,7 @@ where h.organisation_id = %(organisation_id)s
     and h.protocol_id = %(protocol_id)s
     and h.enrolment_id > %(cursor)s
     and h.enrolment_id <= %(until)s
-    and (h.generation < %(generation)s or h.next_change_at <= %(now)s)
+    and (h.generation < %(generation)s or h.next_change_at <= %(now)s or h.computed_at < %(forced_before)s)
 order by h.enrolment_id
 limit %(size)s
 for no key update skip locked;
@@ -154,7 +160,7 @@ where m.organisation_id = %(organisation_id)s
     and m.enrolment_id > %(cursor)s
     and m.enrolment_id <= %(until)s
     and h.protocol_id = %(protocol_id)s
-    and (h.generation < %(generation)s or h.next_change_at <= %(now)s)
+    and (h.generation < %(generation)s or h.next_change_at <= %(now)s or h.computed_at < %(forced_before)s)
 order by m.enrolment_id
 limit %(size)s
 for no key update of h skip locked;
@@ -169,7 +175,7 @@ select exists (
         and h.protocol_id = %(protocol_id)s
         and h.enrolment_id > %(after)s
         and h.enrolment_id <= %(until)s
-        and (h.generation < %(generation)s or h.next_change_at <= %(now)s)
+        and (h.generation < %(generation)s or h.next_change_at <= %(now)s or h.computed_at < %(forced_before)s)
         and (
             %(selection_id)s::bigint is null
             or exists (
@@ -237,35 +243,33 @@ where h.organisation_id = %(organisation_id)s
 -- name: delete_standing_rows
 -- Rows of held heads whose activity has nothing undecided any more are gone, by cohort and where they stood.
 -- Locks: agenda rows, under their held heads.
-with steps as (
+with steps as materialized (
     select
-        t.number,
+        t.cohort_ids::bigint[] as cohort_ids,
         t.activity_key,
         t.old_on,
         t.old_slot,
         t.old_opens_at,
         t.old_judge_at
     from unnest(
-        %(numbers)s::integer[],
+        %(cohorts)s::text[],
         %(activity_keys)s::text[],
         %(old_on_dates)s::date[],
         %(old_slots)s::text[],
         %(old_opens_ats)s::timestamptz[],
         %(old_judge_ats)s::timestamptz[]
-    ) as t (number, activity_key, old_on, old_slot, old_opens_at, old_judge_at)
+    ) as t (cohort_ids, activity_key, old_on, old_slot, old_opens_at, old_judge_at)
 )
 delete from agenda a
-using unnest(%(cohort_ids)s::bigint[], %(step_numbers)s::integer[]) as c (cohort_id, number)
-join steps s
-    on s.number = c.number
+using steps s
 where a.organisation_id = %(organisation_id)s
     and a.enrolment_id = any(%(enrolment_ids)s::bigint[])
-    and a.cohort_id = c.cohort_id
     and a.activity_key = s.activity_key
     and a.on_date = s.old_on
     and a.slot = s.old_slot
     and a.opens_at = s.old_opens_at
-    and a.judge_at = s.old_judge_at;
+    and a.judge_at = s.old_judge_at
+    and a.cohort_id = any(s.cohort_ids);
 
 -- name: list_rows_taken_before
 -- Held rows that were asked in the middle of their window, with the measurements taken in it before.
@@ -306,9 +310,9 @@ group by
 -- name: advance_rows
 -- The rows of held heads hold the occurrences of what is in force now, by cohort and where they stood.
 -- Locks: agenda rows, under their held heads.
-with steps as (
+with steps as materialized (
     select
-        t.number,
+        t.cohort_ids::bigint[] as cohort_ids,
         t.activity_key,
         t.old_on,
         t.old_slot,
@@ -322,7 +326,7 @@ with steps as (
         t.closes_at,
         t.judge_at
     from unnest(
-        %(numbers)s::integer[],
+        %(cohorts)s::text[],
         %(activity_keys)s::text[],
         %(old_on_dates)s::date[],
         %(old_slots)s::text[],
@@ -336,8 +340,8 @@ with steps as (
         %(closes_ats)s::timestamptz[],
         %(judge_ats)s::timestamptz[]
     ) as t (
-        number, activity_key, old_on, old_slot, old_opens_at, old_judge_at, protocol_id, version_number, on_date, slot,
-        opens_at, closes_at, judge_at
+        cohort_ids, activity_key, old_on, old_slot, old_opens_at, old_judge_at, protocol_id, version_number, on_date,
+        slot, opens_at, closes_at, judge_at
     )
 )
 update agenda a
@@ -349,17 +353,15 @@ set protocol_id = s.protocol_id,
     closes_at = s.closes_at,
     judge_at = s.judge_at,
     taken = 0
-from unnest(%(cohort_ids)s::bigint[], %(step_numbers)s::integer[]) as c (cohort_id, number)
-join steps s
-    on s.number = c.number
+from steps s
 where a.organisation_id = %(organisation_id)s
     and a.enrolment_id = any(%(enrolment_ids)s::bigint[])
-    and a.cohort_id = c.cohort_id
     and a.activity_key = s.activity_key
     and a.on_date = s.old_on
     and a.slot = s.old_slot
     and a.opens_at = s.old_opens_at
-    and a.judge_at = s.old_judge_at;
+    and a.judge_at = s.old_judge_at
+    and a.cohort_id = any(s.cohort_ids);
 
 -- name: advance_heads_alike
 -- The heads carry what their rows were computed for, when that is the same for all of them.
@@ -384,6 +386,64 @@ where r.organisation_id = %(organisation_id)s
     and r.operation_id = %(operation_id)s
     and r.number = %(number)s;
 
+-- name: reopen_ranges
+-- Every range is to be walked again.
+-- Locks: the operation's ranges.
+update recalculation_range r
+set cursor_enrolment_id = r.after_enrolment_id,
+    finished = false
+where r.organisation_id = %(organisation_id)s
+    and r.operation_id = %(operation_id)s;
+
+-- name: claim_changing_heads
+-- Heads whose known next change has come, held; locked ones are left for the next time.
+-- Locks: agenda_head rows, for no key update, skipping locked ones.
+select
+    h.enrolment_id,
+    h.protocol_id,
+    h.version_number,
+    h.generation,
+    h.cohort_id,
+    h.assigned_at,
+    h.assigned_protocol_id,
+    h.individual_until,
+    h.computed_at,
+    h.next_change_at
+from agenda_head h
+where h.organisation_id = %(organisation_id)s
+    and h.next_change_at <= %(now)s
+order by h.next_change_at, h.enrolment_id
+limit %(size)s
+for no key update skip locked;
+
+-- name: claim_heads_of
+-- The heads of enrolments, held; locked ones are left for the next time.
+-- Locks: agenda_head rows in key order, for no key update, skipping locked ones.
+select
+    h.enrolment_id,
+    h.protocol_id,
+    h.version_number,
+    h.generation,
+    h.cohort_id,
+    h.assigned_at,
+    h.assigned_protocol_id,
+    h.individual_until,
+    h.computed_at,
+    h.next_change_at
+from agenda_head h
+where h.organisation_id = %(organisation_id)s
+    and h.enrolment_id = any(%(enrolment_ids)s)
+order by h.enrolment_id
+for no key update skip locked;
+
+-- name: count_exceptions
+-- How many enrolments an operation has set aside.
+-- Locks: none.
+select count(*)
+from recalculation_exception x
+where x.organisation_id = %(organisation_id)s
+    and x.operation_id = %(operation_id)s;
+
 -- name: count_open_ranges
 -- How many ranges there are, and how many are not finished.
 -- Locks: none.
@@ -393,14 +453,6 @@ select
 from recalculation_range r
 where r.organisation_id = %(organisation_id)s
     and r.operation_id = %(operation_id)s;
-
--- name: set_total
--- The operation knows how many enrolments it concerns.
--- Locks: the operation's row.
-update operation o
-set total = %(total)s
-where o.organisation_id = %(organisation_id)s
-    and o.operation_id = %(operation_id)s;
 
 -- name: has_barrier_passed
 -- Whether every transaction that ran when the operation was accepted has ended.
