@@ -139,6 +139,8 @@ def convert(value: Decimal, unit: str, to: str, code: str = "") -> Decimal:
     InvalidMeasurement for an unknown unit, for units of different quantities, and for numbers without a
     sensible size.
     """
+    if unit == to and unit in _UNITS and value.is_finite():
+        return value  # by far the most frequent case, and nothing is computed
     first, second = require_unit(unit), require_unit(to)
     _require_size(value)
     if first == second:

@@ -1,7 +1,7 @@
 """What enrolments go along: the course of a whole cohort, computed once and remembered, or that of one enrolment."""
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime
 from threading import Lock
 from typing import Any
@@ -30,6 +30,7 @@ from lockstep.store import timeline as facts_store
 from lockstep.store.database import Database
 
 _EVER = datetime(1900, 1, 1, tzinfo=UTC)
+_NO_SWITCH: store.Mark = (0, 0)
 _MOST_COURSES = 20_000
 _MOST_FOLLOWING = 20_000
 
@@ -72,7 +73,7 @@ class OwnCourse:
         return earliest_undecided(self.course, row.activity_key, from_at=row.opens_at, decided={*decided, row.key})
 
 
-class NotShared(Exception):  # noqa: N818 (no failure: the enrolment is looked at by itself)
+class NotShared(Exception):
     """The answer depends on facts that the cohort does not share."""
 
 
@@ -86,7 +87,7 @@ class SharedCourse:
         self._timeline = timeline
         self._begins = [segment.from_at for segment in timeline]
         self.course = course
-        self._following: dict[tuple[str, date, str, datetime], Occurrence | None | NotShared] = {}
+        self._following: dict[tuple[str, date, str, datetime], Occurrence | NotShared | None] = {}
         self._measured: dict[tuple[int, str], tuple[Segment, list[Activity]] | None] = {}
         self._asked: dict[tuple[int, str], Activity | None] = {}
 
@@ -124,7 +125,7 @@ class SharedCourse:
             raise found
         return found
 
-    def _compute(self, row: Row, decided: set[Key]) -> Occurrence | None | NotShared:
+    def _compute(self, row: Row, decided: set[Key]) -> Occurrence | NotShared | None:
         for occurrence in occurrences(self.course, row.activity_key, from_at=row.opens_at, in_pauses=False):
             if occurrence.nominal_at > row.opens_at:
                 break
@@ -141,32 +142,57 @@ class Memory:
     """
 
     def __init__(self) -> None:
-        self._protocols: dict[tuple[int, int], tuple[tuple[int, int] | None, ProtocolFacts]] = {}
+        self._protocols: dict[tuple[int, int], tuple[store.Mark | None, ProtocolFacts]] = {}
+        self._keys: dict[tuple[int, str], frozenset[str]] = {}
         self._cohorts: dict[tuple[int, int], tuple[str, date]] = {}
         self._timelines: dict[tuple[Any, ...], tuple[Segment, ...]] = {}
         self._courses: dict[tuple[Any, ...], SharedCourse] = {}
 
+    def recall(self, connection: Connection[Any], *, organisation_id: int, protocol_ids: Iterable[int]) -> set[int]:
+        """The protocols are remembered, if not as they stand now; returns them with all that their moves lead to."""
+        wanted = set(protocol_ids)
+        if any((organisation_id, each) not in self._protocols for each in wanted):
+            self.world(connection, organisation_id=organisation_id, protocol_ids=wanted)
+        return self._closure(organisation_id, wanted)
+
+    def activity_keys(self, organisation_id: int, code: str) -> frozenset[str]:
+        """The keys under which a code is measured in any version of any protocol of the organisation that is remembered."""
+        return self._keys.get((organisation_id, code), frozenset())
+
     def world(
-        self, connection: Connection[Any], *, organisation_id: int, protocol_ids: Iterable[int]
+        self,
+        connection: Connection[Any],
+        *,
+        organisation_id: int,
+        protocol_ids: Iterable[int],
+        marks: Mapping[int, store.Mark] | None = None,
     ) -> dict[int, ProtocolFacts]:
-        """The protocols and those that their moves lead to, as they stand now. Locks: none."""
+        """The protocols and those that their moves lead to, as they stand now, or when the `marks` were read. Locks: none."""
         wanted = self._closure(organisation_id, set(protocol_ids))
         if not wanted:
             return {}
-        marks = store.list_switch_marks(connection, organisation_id=organisation_id, protocol_ids=wanted)
+        if marks is None:
+            marks = store.list_switch_marks(connection, organisation_id=organisation_id, protocol_ids=wanted)
         stale = []
         for protocol_id in wanted:
             known = self._protocols.get((organisation_id, protocol_id))
-            if known is None or known[0] is None or known[0] != marks.get(protocol_id, (0, 0)):
+            if known is None or known[0] is None or known[0] != marks.get(protocol_id, _NO_SWITCH):
                 stale.append(protocol_id)
         loaded: World = {}
         if stale:
             loaded = facts_store.load_world(connection, organisation_id=organisation_id, protocol_ids=stale)
             for protocol_id, protocol in loaded.items():
                 # The mark was read before, so it is never newer than what it stands for; without one it is read again.
-                mark = marks.get(protocol_id, (0, 0)) if protocol_id in wanted else None
-                self._protocols[organisation_id, protocol_id] = (mark, protocol)
+                mark = marks.get(protocol_id, _NO_SWITCH) if protocol_id in wanted else None
+                self._remember(organisation_id, protocol, mark)
         return {**{each: self._protocols[organisation_id, each][1] for each in wanted}, **loaded}
+
+    def _remember(self, organisation_id: int, protocol: ProtocolFacts, mark: store.Mark | None) -> None:
+        for content in protocol.versions.values():
+            for activity in content.activities:
+                key = (organisation_id, activity.code)
+                self._keys[key] = self._keys.get(key, frozenset()) | {activity.key}
+        self._protocols[organisation_id, protocol.protocol_id] = (mark, protocol)
 
     def shared(
         self,

@@ -1,6 +1,6 @@
 """Finds what measurements fulfil: at once in the agenda's rows, else by walking the enrolment's own course."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -76,28 +76,71 @@ class Agendas:
         memory: Memory,
         *,
         organisation_id: int,
-        people: Iterable[tuple[int, Sequence[tuple[int, int | None]]]],
+        people: Mapping[str, store.Person],
+        codes: Mapping[str, Collection[str]],
     ) -> None:
-        """Holds the heads of all enrolments of these patients. Locks: agenda_head in key order, for no key update."""
+        """Holds the heads of all enrolments of these patients; `codes` says what each identifier has measured.
+
+        Locks: agenda_head in key order, for no key update.
+        """
         self._connection = connection
         self._memory = memory
         self._organisation_id = organisation_id
-        self._patient_of = {enrolment: patient for patient, enrolments in people for enrolment, _ in enrolments}
-        self._heads, self.now, self._rows = store.hold_agendas(
-            connection, organisation_id=organisation_id, enrolment_ids=sorted(self._patient_of)
-        )
+        self._patient_of = {each: patient for patient, enrolments in people.values() for each, _ in enrolments}
         self._outages: tuple[Span, ...] | None = None
         self._batch: set[int] = set()
-        self._protocols = memory.world(
-            connection,
-            organisation_id=organisation_id,
-            protocol_ids={head.protocol_id for head in self._heads.values()},
-        )
+        self._hold(people, codes)
         self._members = self._memberships()
         self._bring_in_step()
         self._agendas: dict[int, Agenda] = {}
         self.of_patient: dict[int, list[Agenda]] = {}
         self._open()
+
+    def _hold(self, people: Mapping[str, store.Person], codes: Mapping[str, Collection[str]]) -> None:
+        """Heads, the instant, the rows of the measured activities and the protocols, in that order."""
+        before = {protocol for _, enrolments in people.values() for _, protocol in enrolments if protocol is not None}
+        remembered = self._memory.recall(self._connection, organisation_id=self._organisation_id, protocol_ids=before)
+        held = store.hold_agendas(
+            self._connection,
+            organisation_id=self._organisation_id,
+            enrolment_ids=sorted(self._patient_of),
+            wanted=self._wanted(people, codes),
+            protocol_ids=remembered,
+        )
+        self._heads, self.now, self._rows = held.heads, held.now, held.rows
+        current = {head.protocol_id for head in self._heads.values()}
+        keys = self._keys(codes)
+        self._protocols = self._memory.world(
+            self._connection,
+            organisation_id=self._organisation_id,
+            protocol_ids=current,
+            marks=held.marks if current <= remembered else None,
+        )
+        if self._keys(codes) != keys:
+            # A version that we had not seen measures the codes under other keys.
+            self._rows = store.hold_agendas(
+                self._connection,
+                organisation_id=self._organisation_id,
+                enrolment_ids=sorted(self._patient_of),
+                wanted=self._wanted(people, codes),
+                protocol_ids=(),
+            ).rows
+
+    def _keys(self, codes: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
+        measured = {code for of_one in codes.values() for code in of_one}
+        return {code: self._memory.activity_keys(self._organisation_id, code) for code in measured}
+
+    def _wanted(
+        self, people: Mapping[str, store.Person], codes: Mapping[str, Collection[str]]
+    ) -> list[tuple[int, str]]:
+        keys = self._keys(codes)
+        return [
+            (enrolment_id, key)
+            for identifier, (_, enrolments) in people.items()
+            for enrolment_id, protocol_id in enrolments
+            if protocol_id is not None
+            for key in sorted({key for code in codes[identifier] for key in keys[code]})
+        ]
 
     def _memberships(self) -> dict[int, frozenset[int]]:
         selections = {
@@ -128,14 +171,18 @@ class Agendas:
         if not behind:
             return
         bring_in_step(self._connection, organisation_id=self._organisation_id, enrolment_ids=behind, now=self.now)
-        heads, _, rows = store.hold_agendas(
-            self._connection, organisation_id=self._organisation_id, enrolment_ids=behind
+        held = store.hold_agendas(
+            self._connection,
+            organisation_id=self._organisation_id,
+            enrolment_ids=behind,
+            wanted=None,
+            protocol_ids=(),
         )
         for enrolment_id in behind:
             self._heads.pop(enrolment_id)
             self._rows.pop(enrolment_id, None)
-        self._heads.update(heads)
-        self._rows.update(rows)
+        self._heads.update(held.heads)
+        self._rows.update(held.rows)
         self._protocols = self._memory.world(
             self._connection,
             organisation_id=self._organisation_id,

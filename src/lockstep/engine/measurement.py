@@ -62,7 +62,7 @@ class _Sent:
         return (self.item.source, self.item.identifier)
 
 
-class _NotAll(Exception):  # noqa: N818 (carries the answer out of the transaction that is rolled back)
+class _NotAll(Exception):
     def __init__(self, outcomes: list[ItemOutcome]) -> None:
         self.outcomes = outcomes
         super().__init__()
@@ -135,12 +135,12 @@ def _take_in(
     sent: dict[store.SourceKey, _Sent],
     outcomes: list[ItemOutcome | None],
 ) -> None:
-    people = store.list_concerned(
-        connection,
-        organisation_id=organisation_id,
-        identifiers={each.item.patient for each in sent.values()},
-    )
-    agendas = Agendas(connection, memory, organisation_id=organisation_id, people=people.values())
+    codes: dict[str, set[str]] = {each.item.patient: set() for each in sent.values()}
+    for each in sent.values():
+        if isinstance(each.item, Measurement):
+            codes[each.item.patient].add(each.item.code)
+    people = store.list_concerned(connection, organisation_id=organisation_id, identifiers=codes)
+    agendas = Agendas(connection, memory, organisation_id=organisation_id, people=people, codes=codes)
     for each in sent.values():
         _judge(each, people.get(each.item.patient), agendas)
     wanted = [each for each in sent.values() if each.refused is None]

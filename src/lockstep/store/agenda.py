@@ -10,6 +10,7 @@ from psycopg import Connection
 
 from lockstep.domain.agenda import Head, Row
 from lockstep.domain.occurrence import Key, Occurrence, OccurrenceState
+from lockstep.store import array
 from lockstep.store.queries import load
 
 _SQL = load("agenda.sql")
@@ -159,18 +160,18 @@ def save_rows(connection: Connection[Any], *, organisation_id: int, rows: Sequen
         _SQL["save_rows"],
         {
             "organisation_id": organisation_id,
-            "enrolment_ids": [row.enrolment_id for row in rows],
-            "activity_keys": [row.activity_key for row in rows],
-            "cohort_ids": [row.cohort_id for row in rows],
-            "protocol_ids": [row.protocol_id for row in rows],
-            "version_numbers": [row.version_number for row in rows],
-            "on_dates": [row.on for row in rows],
-            "slots": [row.slot for row in rows],
-            "opens_ats": [row.opens_at for row in rows],
-            "closes_ats": [row.closes_at for row in rows],
-            "judge_ats": [row.judge_at for row in rows],
-            "takens": [row.taken for row in rows],
-            "missed_in_a_rows": [row.missed_in_a_row for row in rows],
+            "enrolment_ids": array.numbers([row.enrolment_id for row in rows]),
+            "activity_keys": array.texts([row.activity_key for row in rows]),
+            "cohort_ids": array.numbers([row.cohort_id for row in rows]),
+            "protocol_ids": array.numbers([row.protocol_id for row in rows]),
+            "version_numbers": array.numbers([row.version_number for row in rows]),
+            "on_dates": array.dates([row.on for row in rows]),
+            "slots": array.texts([row.slot for row in rows]),
+            "opens_ats": array.instants([row.opens_at for row in rows]),
+            "closes_ats": array.instants([row.closes_at for row in rows]),
+            "judge_ats": array.instants([row.judge_at for row in rows]),
+            "takens": array.numbers([row.taken for row in rows]),
+            "missed_in_a_rows": array.numbers([row.missed_in_a_row for row in rows]),
         },
     )
 
@@ -209,17 +210,17 @@ def save_decisions(
         {
             "organisation_id": organisation_id,
             "decided_at": decided_at,
-            "enrolment_ids": [decision.enrolment_id for decision in decisions],
-            "activity_keys": [occurrence.activity_key for occurrence in of],
-            "on_dates": [occurrence.on for occurrence in of],
-            "slots": [occurrence.slot for occurrence in of],
-            "protocol_ids": [occurrence.protocol_id for occurrence in of],
-            "version_numbers": [occurrence.version_number for occurrence in of],
-            "opens_ats": [occurrence.opens_at for occurrence in of],
-            "closes_ats": [occurrence.closes_at for occurrence in of],
-            "judge_ats": [occurrence.judge_at for occurrence in of],
-            "states": [decision.state.value for decision in decisions],
-            "measurement_ids": [decision.measurement_id for decision in decisions],
+            "enrolment_ids": array.numbers([decision.enrolment_id for decision in decisions]),
+            "activity_keys": array.texts([occurrence.activity_key for occurrence in of]),
+            "on_dates": array.dates([occurrence.on for occurrence in of]),
+            "slots": array.texts([occurrence.slot for occurrence in of]),
+            "protocol_ids": array.numbers([occurrence.protocol_id for occurrence in of]),
+            "version_numbers": array.numbers([occurrence.version_number for occurrence in of]),
+            "opens_ats": array.instants([occurrence.opens_at for occurrence in of]),
+            "closes_ats": array.instants([occurrence.closes_at for occurrence in of]),
+            "judge_ats": array.instants([occurrence.judge_at for occurrence in of]),
+            "states": array.texts([decision.state.value for decision in decisions]),
+            "measurement_ids": array.numbers([decision.measurement_id for decision in decisions]),
         },
     )
     return {(row[0], row[1], row[2], row[3]) for row in found}

@@ -8,6 +8,7 @@ from typing import Any
 from psycopg import Connection
 
 from lockstep.domain.alert import Alert
+from lockstep.store import array
 from lockstep.store.queries import load
 
 _SQL = load("alert.sql")
@@ -40,16 +41,16 @@ def raise_alerts(
         {
             "organisation_id": organisation_id,
             "raised_at": raised_at,
-            "enrolment_ids": [alert.enrolment_id for alert in alerts],
-            "activity_keys": [alert.activity_key for alert in alerts],
-            "rule_keys": [alert.rule_key for alert in alerts],
-            "kinds": [alert.kind for alert in alerts],
-            "severities": [alert.severity for alert in alerts],
-            "protocol_ids": [alert.protocol_id for alert in alerts],
-            "version_numbers": [alert.version_number for alert in alerts],
-            "about_ats": [alert.about_at for alert in alerts],
-            "lates": [alert.late for alert in alerts],
-            "occurrences": [len(alert.samples) for alert in alerts],
+            "enrolment_ids": array.numbers([alert.enrolment_id for alert in alerts]),
+            "activity_keys": array.texts([alert.activity_key for alert in alerts]),
+            "rule_keys": array.texts([alert.rule_key for alert in alerts]),
+            "kinds": array.texts([alert.kind for alert in alerts]),
+            "severities": array.texts([alert.severity for alert in alerts]),
+            "protocol_ids": array.numbers([alert.protocol_id for alert in alerts]),
+            "version_numbers": array.numbers([alert.version_number for alert in alerts]),
+            "about_ats": array.instants([alert.about_at for alert in alerts]),
+            "lates": array.flags([alert.late for alert in alerts]),
+            "occurrences": array.numbers([len(alert.samples) for alert in alerts]),
         },
     )
     numbers = {(row[1], row[2], row[3]): row[0] for row in found}
@@ -59,11 +60,11 @@ def raise_alerts(
         {
             "organisation_id": organisation_id,
             "recorded_at": raised_at,
-            "alert_ids": [alert_id for alert_id, _ in samples],
-            "ats": [sample.at for _, sample in samples],
-            "on_dates": [sample.on for _, sample in samples],
-            "slots": [sample.slot for _, sample in samples],
-            "measurement_ids": [sample.measurement_id for _, sample in samples],
+            "alert_ids": array.numbers([alert_id for alert_id, _ in samples]),
+            "ats": array.instants([sample.at for _, sample in samples]),
+            "on_dates": array.dates([sample.on for _, sample in samples]),
+            "slots": array.texts([sample.slot for _, sample in samples]),
+            "measurement_ids": array.numbers([sample.measurement_id for _, sample in samples]),
         },
     )
 
@@ -81,10 +82,10 @@ def lower_missed(
     values = {
         "organisation_id": organisation_id,
         "updated_at": updated_at,
-        "enrolment_ids": [key[0] for key in keys],
-        "activity_keys": [key[1] for key in keys],
-        "on_dates": [key[2] for key in keys],
-        "slots": [key[3] for key in keys],
+        "enrolment_ids": array.numbers([key[0] for key in keys]),
+        "activity_keys": array.texts([key[1] for key in keys]),
+        "on_dates": array.dates([key[2] for key in keys]),
+        "slots": array.texts([key[3] for key in keys]),
     }
     return [Lowered(*row) for row in connection.execute(_SQL["lower_missed"], values)]
 

@@ -11,10 +11,10 @@ from psycopg import Connection
 
 from lockstep.domain.agenda import Head, Row
 from lockstep.domain.occurrence import Key, OccurrenceState
+from lockstep.store import array
 from lockstep.store.queries import load
 
 _SQL = load("measurement.sql")
-_AGENDA = load("agenda.sql")
 
 SourceKey = tuple[str, str]
 """Source and identifier: what makes a measurement unique."""
@@ -81,19 +81,25 @@ class Correction:
     measurement_id: int
 
 
+Person = tuple[int, list[tuple[int, int | None]]]
+"""A patient's number, and the enrolments, each with the protocol of its agenda or None where it has none."""
+
+Mark = tuple[int, int]
+"""Last switch and number of withdrawals of a protocol: another one once its timeline has changed."""
+
 OccurrenceKey = tuple[int, str, date, str]
 """Enrolment, activity, nominal local date, slot."""
 
 
 def list_concerned(
     connection: Connection[Any], *, organisation_id: int, identifiers: Collection[str]
-) -> dict[str, tuple[int, list[tuple[int, int | None]]]]:
+) -> dict[str, Person]:
     """By identifier the patient's number and enrolments, each with the protocol of its agenda or None. Locks: none."""
     found = connection.execute(
-        _SQL["list_concerned"], {"organisation_id": organisation_id, "identifiers": sorted(identifiers)}
+        _SQL["list_concerned"], {"organisation_id": organisation_id, "identifiers": array.texts(sorted(identifiers))}
     )
-    people: dict[str, tuple[int, list[tuple[int, int | None]]]] = {}
-    for identifier, patient_id, enrolment_id, protocol_id in found:
+    people: dict[str, Person] = {}
+    for identifier, patient_id, enrolment_id, protocol_id in found.fetchall():
         enrolments = people.setdefault(identifier, (patient_id, []))[1]
         if enrolment_id is not None:
             enrolments.append((enrolment_id, protocol_id))
@@ -102,12 +108,13 @@ def list_concerned(
 
 def list_switch_marks(
     connection: Connection[Any], *, organisation_id: int, protocol_ids: Collection[int]
-) -> dict[int, tuple[int, int]]:
+) -> dict[int, Mark]:
     """Per protocol a mark that is another one once its timeline has changed; absent without any switch. Locks: none."""
     found = connection.execute(
-        _SQL["list_switch_marks"], {"organisation_id": organisation_id, "protocol_ids": sorted(protocol_ids)}
+        _SQL["list_switch_marks"],
+        {"organisation_id": organisation_id, "protocol_ids": array.numbers(sorted(protocol_ids))},
     )
-    return {row[0]: (row[1], row[2]) for row in found}
+    return {row[0]: (row[1], row[2]) for row in found.fetchall()}
 
 
 def list_memberships(
@@ -124,7 +131,7 @@ def list_memberships(
         "selection_ids": sorted(selection_ids),
     }
     members: dict[int, set[int]] = defaultdict(set)
-    for enrolment_id, selection_id in connection.execute(_SQL["list_memberships"], values):
+    for enrolment_id, selection_id in connection.execute(_SQL["list_memberships"], values).fetchall():
         members[enrolment_id].add(selection_id)
     return {enrolment_id: frozenset(held) for enrolment_id, held in members.items()}
 
@@ -138,12 +145,12 @@ def take_keys(connection: Connection[Any], *, organisation_id: int, keys: Sequen
         return {}
     values = {
         "organisation_id": organisation_id,
-        "sources": [key.source for key in keys],
-        "identifiers": [key.identifier for key in keys],
-        "content_hashes": [key.content_hash for key in keys],
-        "set_asides": [key.set_aside for key in keys],
+        "sources": array.texts([key.source for key in keys]),
+        "identifiers": array.texts([key.identifier for key in keys]),
+        "content_hashes": array.digests([key.content_hash for key in keys]),
+        "set_asides": array.flags([key.set_aside for key in keys]),
     }
-    return {(row[0], row[1]): row[2] for row in connection.execute(_SQL["take_keys"], values)}
+    return {(row[0], row[1]): row[2] for row in connection.execute(_SQL["take_keys"], values).fetchall()}
 
 
 def list_keys(
@@ -154,10 +161,10 @@ def list_keys(
         return {}
     values = {
         "organisation_id": organisation_id,
-        "sources": [source for source, _ in keys],
-        "identifiers": [identifier for _, identifier in keys],
+        "sources": array.texts([source for source, _ in keys]),
+        "identifiers": array.texts([identifier for _, identifier in keys]),
     }
-    return {(row[0], row[1]): KnownKey(*row[2:]) for row in connection.execute(_SQL["list_keys"], values)}
+    return {(row[0], row[1]): KnownKey(*row[2:]) for row in connection.execute(_SQL["list_keys"], values).fetchall()}
 
 
 def save_measurements(
@@ -171,16 +178,16 @@ def save_measurements(
         {
             "organisation_id": organisation_id,
             "received_at": received_at,
-            "measurement_ids": [each.measurement_id for each in kept],
-            "patient_ids": [each.patient_id for each in kept],
-            "codes": [each.code for each in kept],
-            "values": [each.value for each in kept],
-            "units": [each.unit for each in kept],
-            "findings": [each.finding for each in kept],
-            "taken_ats": [each.taken_at for each in kept],
-            "clocks_trusted": [each.clock_trusted for each in kept],
-            "sources": [each.source for each in kept],
-            "identifiers": [each.identifier for each in kept],
+            "measurement_ids": array.numbers([each.measurement_id for each in kept]),
+            "patient_ids": array.numbers([each.patient_id for each in kept]),
+            "codes": array.texts([each.code for each in kept]),
+            "values": array.numbers([each.value for each in kept]),
+            "units": array.texts([each.unit for each in kept]),
+            "findings": array.texts([each.finding for each in kept]),
+            "taken_ats": array.instants([each.taken_at for each in kept]),
+            "clocks_trusted": array.flags([each.clock_trusted for each in kept]),
+            "sources": array.texts([each.source for each in kept]),
+            "identifiers": array.texts([each.identifier for each in kept]),
         },
     )
 
@@ -196,12 +203,12 @@ def save_set_aside(
         {
             "organisation_id": organisation_id,
             "received_at": received_at,
-            "measurement_ids": [each.measurement_id for each in kept],
-            "sources": [each.source for each in kept],
-            "identifiers": [each.identifier for each in kept],
-            "reason_codes": [each.reason_code for each in kept],
-            "reasons": [each.reason for each in kept],
-            "documents": [each.document for each in kept],
+            "measurement_ids": array.numbers([each.measurement_id for each in kept]),
+            "sources": array.texts([each.source for each in kept]),
+            "identifiers": array.texts([each.identifier for each in kept]),
+            "reason_codes": array.texts([each.reason_code for each in kept]),
+            "reasons": array.texts([each.reason for each in kept]),
+            "documents": array.texts([each.document for each in kept]),
         },
     )
 
@@ -215,12 +222,12 @@ def list_decided_since(
         return decided
     values = {
         "organisation_id": organisation_id,
-        "enrolment_ids": [each[0] for each in since],
-        "activity_keys": [each[1] for each in since],
-        "since_ons": [each[2] for each in since],
+        "enrolment_ids": array.numbers([each[0] for each in since]),
+        "activity_keys": array.texts([each[1] for each in since]),
+        "since_ons": array.dates([each[2] for each in since]),
         "least_on": min(each[2] for each in since),
     }
-    for enrolment_id, activity_key, on, slot in connection.execute(_SQL["list_decided_since"], values):
+    for enrolment_id, activity_key, on, slot in connection.execute(_SQL["list_decided_since"], values).fetchall():
         decided.setdefault((enrolment_id, activity_key), set()).add((on, slot))
     return decided
 
@@ -233,13 +240,13 @@ def list_states(
         return {}
     values = {
         "organisation_id": organisation_id,
-        "enrolment_ids": [key[0] for key in keys],
-        "activity_keys": [key[1] for key in keys],
-        "on_dates": [key[2] for key in keys],
-        "slots": [key[3] for key in keys],
+        "enrolment_ids": array.numbers([key[0] for key in keys]),
+        "activity_keys": array.texts([key[1] for key in keys]),
+        "on_dates": array.dates([key[2] for key in keys]),
+        "slots": array.texts([key[3] for key in keys]),
     }
     found = connection.execute(_SQL["list_states"], values)
-    return {(row[0], row[1], row[2], row[3]): (OccurrenceState(row[4]), row[5]) for row in found}
+    return {(row[0], row[1], row[2], row[3]): (OccurrenceState(row[4]), row[5]) for row in found.fetchall()}
 
 
 def save_corrections(
@@ -257,13 +264,13 @@ def save_corrections(
         {
             "organisation_id": organisation_id,
             "recorded_at": recorded_at,
-            "enrolment_ids": [each.enrolment_id for each in corrections],
-            "activity_keys": [each.activity_key for each in corrections],
-            "on_dates": [each.on for each in corrections],
-            "slots": [each.slot for each in corrections],
-            "numbers": [each.number for each in corrections],
-            "states": [each.state.value for each in corrections],
-            "measurement_ids": [each.measurement_id for each in corrections],
+            "enrolment_ids": array.numbers([each.enrolment_id for each in corrections]),
+            "activity_keys": array.texts([each.activity_key for each in corrections]),
+            "on_dates": array.dates([each.on for each in corrections]),
+            "slots": array.texts([each.slot for each in corrections]),
+            "numbers": array.numbers([each.number for each in corrections]),
+            "states": array.texts([each.state.value for each in corrections]),
+            "measurement_ids": array.numbers([each.measurement_id for each in corrections]),
         },
     )
 
@@ -285,25 +292,53 @@ def list_last_states(
         "before_at": before_at,
         "most": most,
     }
-    return [OccurrenceState(row[0]) for row in connection.execute(_SQL["list_last_states"], values)]
+    return [OccurrenceState(row[0]) for row in connection.execute(_SQL["list_last_states"], values).fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Agendas held until the transaction ends, and the instant; `marks` as of list_switch_marks."""
+
+    heads: dict[int, Head]
+    now: datetime
+    rows: dict[int, dict[str, Row]]
+    marks: dict[int, Mark]
 
 
 def hold_agendas(
-    connection: Connection[Any], *, organisation_id: int, enrolment_ids: Sequence[int]
-) -> tuple[dict[int, Head], datetime, dict[int, dict[str, Row]]]:
-    """The heads that exist, held until the transaction ends; then the instant; then the rows by enrolment and activity.
+    connection: Connection[Any],
+    *,
+    organisation_id: int,
+    enrolment_ids: Sequence[int],
+    wanted: Sequence[tuple[int, str]] | None,
+    protocol_ids: Collection[int],
+) -> Held:
+    """The heads that exist are held; then the instant; then the rows, and the marks of the protocols.
 
-    One round trip. Locks: agenda_head in key order, for no key update.
+    `wanted` names the rows by (enrolment, activity), None means all. One round trip. Locks: agenda_head in key order, for
+    no key update.
     """
-    values = {"organisation_id": organisation_id, "enrolment_ids": list(enrolment_ids)}
+    values: dict[str, Any] = {
+        "organisation_id": organisation_id,
+        "enrolment_ids": array.numbers(enrolment_ids),
+        "protocol_ids": array.numbers(sorted(protocol_ids)),
+    }
+    asked: dict[str, Any] = values
+    if wanted is not None:
+        asked = {
+            "organisation_id": organisation_id,
+            "enrolment_ids": array.numbers([each[0] for each in wanted]),
+            "activity_keys": array.texts([each[1] for each in wanted]),
+        }
     with connection.pipeline():
-        locked = connection.execute(_AGENDA["lock_heads"], values)
+        locked = connection.execute(_SQL["lock_heads"], values)
         clock = connection.execute("select lockstep_now()")
-        listed = connection.execute(_AGENDA["list_rows"], values)
-    heads = {row[0]: Head(*row) for row in locked}
+        listed = connection.execute(_SQL["list_rows" if wanted is None else "list_wanted_rows"], asked)
+        marked = connection.execute(_SQL["list_switch_marks"], values)
+    heads = {row[0]: Head(*row) for row in locked.fetchall()}
     now = clock.fetchone()
     assert now is not None
     rows: dict[int, dict[str, Row]] = {}
-    for row in listed:
+    for row in listed.fetchall():
         rows.setdefault(row[0], {})[row[1]] = Row(*row)
-    return heads, now[0], rows
+    return Held(heads, now[0], rows, {row[0]: (row[1], row[2]) for row in marked.fetchall()})

@@ -14,7 +14,7 @@ left join agenda_head h
     on h.organisation_id = e.organisation_id
     and h.enrolment_id = e.enrolment_id
 where p.organisation_id = %(organisation_id)s
-    and p.identifier = any(%(identifiers)s)
+    and p.identifier = any(%(identifiers)s::text[])
 order by p.patient_id, e.enrolment_id;
 
 -- name: list_switch_marks
@@ -29,7 +29,7 @@ left join switch_withdrawal w
     on w.organisation_id = a.organisation_id
     and w.switch_id = a.switch_id
 where a.organisation_id = %(organisation_id)s
-    and a.protocol_id = any(%(protocol_ids)s)
+    and a.protocol_id = any(%(protocol_ids)s::bigint[])
 group by a.protocol_id;
 
 -- name: list_memberships
@@ -270,3 +270,66 @@ where o.organisation_id = %(organisation_id)s
     and o.judge_at < %(before_at)s
 order by o.judge_at desc, o.opens_at desc
 limit %(most)s;
+
+-- name: lock_heads
+-- The heads of enrolments, held until the end of the transaction, so that nobody else computes them meanwhile.
+-- Locks: agenda_head rows in key order, for no key update.
+select
+    h.enrolment_id,
+    h.protocol_id,
+    h.version_number,
+    h.generation,
+    h.cohort_id,
+    h.assigned_at,
+    h.assigned_protocol_id,
+    h.individual_until,
+    h.computed_at,
+    h.next_change_at
+from agenda_head h
+where h.organisation_id = %(organisation_id)s
+    and h.enrolment_id = any(%(enrolment_ids)s::bigint[])
+order by h.enrolment_id
+for no key update;
+
+-- name: list_rows
+-- The agenda rows of enrolments.
+-- Locks: none (whoever changes them holds the head).
+select
+    a.enrolment_id,
+    a.activity_key,
+    a.cohort_id,
+    a.protocol_id,
+    a.version_number,
+    a.on_date,
+    a.slot,
+    a.opens_at,
+    a.closes_at,
+    a.judge_at,
+    a.taken,
+    a.missed_in_a_row
+from agenda a
+where a.organisation_id = %(organisation_id)s
+    and a.enrolment_id = any(%(enrolment_ids)s::bigint[])
+order by a.enrolment_id, a.activity_key;
+
+-- name: list_wanted_rows
+-- The agenda rows of enrolments for some activities each.
+-- Locks: none (whoever changes them holds the head).
+select
+    a.enrolment_id,
+    a.activity_key,
+    a.cohort_id,
+    a.protocol_id,
+    a.version_number,
+    a.on_date,
+    a.slot,
+    a.opens_at,
+    a.closes_at,
+    a.judge_at,
+    a.taken,
+    a.missed_in_a_row
+from unnest(%(enrolment_ids)s::bigint[], %(activity_keys)s::text[]) as g (enrolment_id, activity_key)
+join agenda a
+    on a.organisation_id = %(organisation_id)s
+    and a.enrolment_id = g.enrolment_id
+    and a.activity_key = g.activity_key;
