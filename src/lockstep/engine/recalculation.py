@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from lockstep.domain.agenda import Head
 from lockstep.domain.operation import OperationKind, OperationState
 from lockstep.domain.timeline import generation_at
 from lockstep.engine.agenda import bring_in_step
@@ -13,7 +14,7 @@ from lockstep.engine.operation import advance, start
 from lockstep.store import recalculation as store
 from lockstep.store import timeline as facts_store
 from lockstep.store.clock import now as clock_now
-from lockstep.store.database import Connection, Database
+from lockstep.store.database import Connection, Database, is_transient
 from lockstep.store.recalculation import Range, Recalculation
 
 RANGE_SIZE = 20_000
@@ -140,8 +141,8 @@ def recalculate_chunk(
 def verify(database: Database, *, organisation_id: int, operation: Recalculation) -> bool:
     """Whether nothing is left to do: then the operation is verifying, else whatever is left is to be walked again.
 
-    No head of its scope is behind, asked again after every transaction that ran at acceptance has ended (one of them may
-    have enrolled somebody by what it read before), and after the last zone's E. Idempotent. Locks: the operation's row.
+    No head of its scope is behind, asked again after every transaction that ran at acceptance has ended (one of them may have
+    enrolled somebody by what it read before), and after the last zone's E. Idempotent. Locks: the operation's row.
     """
     key = {"organisation_id": organisation_id, "operation_id": operation.operation_id}
     with database.transaction(organisation_id) as connection:
@@ -176,7 +177,7 @@ def conclude(database: Database, *, organisation_id: int, operation: Recalculati
 
 
 def step_changes(database: Database, *, organisation_id: int, size: int, memory: Memory) -> int:
-    """Enrolments whose known next change has come are in step; returns how many. Locks: heads (skipping locked), rows."""
+    """Enrolments whose known next change has come are in step; returns how many. Locks: heads (skipping), rows."""
     with database.transaction(organisation_id) as connection:
         now = clock_now(connection)
         heads = store.claim_changing_heads(connection, organisation_id=organisation_id, now=now, size=size)
@@ -186,7 +187,7 @@ def step_changes(database: Database, *, organisation_id: int, size: int, memory:
 def sweep(
     database: Database, *, organisation_id: int, cursor_id: int, size: int, memory: Memory
 ) -> tuple[int, int | None]:
-    """Whoever is behind among the next `size` enrolments is in step, whatever was lost; returns how many, and where to go on.
+    """Whoever is behind among the next `size` enrolments is in step; returns how many, and where to go on.
 
     None as the place to go on means: the walk is at its end. Locks: heads of those behind (skipping locked), rows.
     """
@@ -200,14 +201,44 @@ def sweep(
 
 
 def retry_exceptions(database: Database, *, organisation_id: int) -> int:
-    """Enrolments set aside whose next try has come are tried, each in a transaction of its own; returns how many recovered."""
+    """Enrolments set aside whose next try has come are tried, each by itself; returns how many recovered."""
     with database.transaction(organisation_id, read_only=True) as connection:
         waiting = store.list_exceptions_to_retry(connection, organisation_id=organisation_id, now=clock_now(connection))
     return sum(recalculate_enrolment(database, organisation_id=organisation_id, enrolment_id=each) for each in waiting)
 
 
-def recalculate_enrolment(database: Database, *, organisation_id: int, enrolment_id: int) -> bool:
-    """The enrolment's agenda is computed anew from its facts; if that fails for another reason than a lock it is set aside.
+def step_singly(database: Database, *, organisation_id: int, operation: Recalculation | None) -> bool | None:
+    """The next enrolment that a chunk would take is computed by itself, and set aside when that fails too.
+
+    Without an operation that is the next one whose known change has come. None when there is none that nobody holds.
+    Locks: its head and rows.
+    """
+    with database.transaction(organisation_id) as connection:
+        heads = _claim_one(connection, organisation_id, operation)
+    if not heads:
+        return None
+    operation_id = None if operation is None else operation.operation_id
+    return recalculate_enrolment(
+        database, organisation_id=organisation_id, enrolment_id=heads[0].enrolment_id, operation_id=operation_id
+    )
+
+
+def sweep_singly(database: Database, *, organisation_id: int, cursor_id: int) -> int | None:
+    """As `sweep` for one enrolment, set aside when it fails; returns where to go on. Locks: its head and rows."""
+    with database.transaction(organisation_id, read_only=True) as connection:
+        now = clock_now(connection)
+        behind, next_id = store.list_behind(
+            connection, organisation_id=organisation_id, now=now, cursor_id=cursor_id, size=1
+        )
+    for enrolment_id in behind:
+        recalculate_enrolment(database, organisation_id=organisation_id, enrolment_id=enrolment_id)
+    return next_id
+
+
+def recalculate_enrolment(
+    database: Database, *, organisation_id: int, enrolment_id: int, operation_id: int | None = None
+) -> bool:
+    """The enrolment's agenda is computed anew from its facts; if that fails other than transiently it is set aside.
 
     Returns whether it is in step. Locks: its head and rows.
     """
@@ -218,8 +249,28 @@ def recalculate_enrolment(database: Database, *, organisation_id: int, enrolment
             store.clear_exception(connection, organisation_id=organisation_id, enrolment_id=enrolment_id)
             return bool(found)
     except Exception as error:
-        set_aside(database, organisation_id=organisation_id, enrolment_id=enrolment_id, operation_id=None, error=error)
+        if is_transient(error):
+            raise
+        set_aside(
+            database,
+            organisation_id=organisation_id,
+            enrolment_id=enrolment_id,
+            operation_id=operation_id,
+            error=error,
+        )
         return False
+
+
+def _claim_one(connection: Connection, organisation_id: int, operation: Recalculation | None) -> list[Head]:
+    now = clock_now(connection)
+    if operation is None:
+        return store.claim_changing_heads(connection, organisation_id=organisation_id, now=now, size=1)
+    part = store.claim_range(connection, organisation_id=organisation_id, operation_id=operation.operation_id)
+    if part is None:
+        return []
+    world = facts_store.load_world(connection, organisation_id=organisation_id, protocol_ids=[operation.protocol_id])
+    scope = _scope(organisation_id, operation, generation_at(world, operation.protocol_id, now), now)
+    return store.claim_heads(connection, **scope, part=part, size=1)
 
 
 def set_aside(

@@ -114,7 +114,8 @@ limit 1
 for update skip locked;
 
 -- name: claim_heads
--- The next heads of a protocol that are behind, held; those that somebody else holds are left for the next walk.
+-- The next heads of a protocol that are behind, held; those that somebody else holds are left for the next walk, those
+-- set aside for the slow one.
 -- Locks: agenda_head rows in key order, for no key update, skipping locked ones.
 select
     h.enrolment_id,
@@ -133,6 +134,12 @@ where h.organisation_id = %(organisation_id)s
     and h.enrolment_id > %(cursor)s
     and h.enrolment_id <= %(until)s
     and (h.generation < %(generation)s or h.next_change_at <= %(now)s or h.computed_at < %(forced_before)s)
+    and not exists (
+        select 1
+        from recalculation_exception x
+        where x.organisation_id = h.organisation_id
+            and x.enrolment_id = h.enrolment_id
+    )
 order by h.enrolment_id
 limit %(size)s
 for no key update skip locked;
@@ -161,6 +168,12 @@ where m.organisation_id = %(organisation_id)s
     and m.enrolment_id <= %(until)s
     and h.protocol_id = %(protocol_id)s
     and (h.generation < %(generation)s or h.next_change_at <= %(now)s or h.computed_at < %(forced_before)s)
+    and not exists (
+        select 1
+        from recalculation_exception x
+        where x.organisation_id = h.organisation_id
+            and x.enrolment_id = h.enrolment_id
+    )
 order by m.enrolment_id
 limit %(size)s
 for no key update of h skip locked;
@@ -412,9 +425,15 @@ select
 from agenda_head h
 where h.organisation_id = %(organisation_id)s
     and h.next_change_at <= %(now)s
+    and not exists (
+        select 1
+        from recalculation_exception x
+        where x.organisation_id = h.organisation_id
+            and x.enrolment_id = h.enrolment_id
+    )
 order by h.next_change_at, h.enrolment_id
 limit %(size)s
-for no key update skip locked;
+for no key update of h skip locked;
 
 -- name: claim_heads_of
 -- The heads of enrolments, held; locked ones are left for the next time.
@@ -433,8 +452,14 @@ select
 from agenda_head h
 where h.organisation_id = %(organisation_id)s
     and h.enrolment_id = any(%(enrolment_ids)s)
+    and not exists (
+        select 1
+        from recalculation_exception x
+        where x.organisation_id = h.organisation_id
+            and x.enrolment_id = h.enrolment_id
+    )
 order by h.enrolment_id
-for no key update skip locked;
+for no key update of h skip locked;
 
 -- name: count_exceptions
 -- How many enrolments an operation has set aside.
