@@ -49,6 +49,8 @@ class Publication:
     last_at: datetime
     content_hash: str
     timing_hash: str
+    selection_id: int | None
+    first_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

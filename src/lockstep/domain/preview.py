@@ -1,4 +1,4 @@
-"""What a switch would do: figures that are exact, and warnings ranked by what they may cost a patient."""
+"""What a switch would do: figures that are exact, and cautions ranked by what they may cost a patient."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -21,7 +21,7 @@ class SwitchSettings:
 
 
 class Rank(IntEnum):
-    """How urgent a warning is; the first are shown first."""
+    """How urgent a caution is; the first are shown first."""
 
     REFUSED = 0
     SILENT = 1
@@ -31,7 +31,7 @@ class Rank(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Warning_:
+class Caution:
     """One thing to check before accepting; `patients` is how many it concerns, None when that is not counted by patient."""
 
     rank: Rank
@@ -103,7 +103,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A switch as previewed; nothing has changed yet. `base_hash` names the content it was compared with."""
+    """A switch as previewed; nothing has changed yet. `cautions` are what to check, the most urgent first."""
 
     switch_id: int
     kind: SwitchKind
@@ -114,7 +114,7 @@ class Preview:
     effective: Effective
     seen_switch_number: int
     figures: Figures
-    warnings: tuple[Warning_, ...]
+    cautions: tuple[Caution, ...]
     needs_approval: bool
     previewed_by: str
     previewed_at: datetime
@@ -123,7 +123,7 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A switch with what became of it; figures and warnings are those of its preview, in plain JSON values."""
+    """A switch with what became of it; figures are those of its preview, with its `cautions`, in plain JSON values."""
 
     switch_id: int
     kind: SwitchKind
@@ -144,7 +144,3 @@ class Shown:
     withdrawn_by: str | None = None
     content: Mapping[str, Any] | None = field(default=None, repr=False)
 
-
-def ranked(warnings: Sequence[Warning_]) -> tuple[Warning_, ...]:
-    """The most urgent first, of equal ones that of more patients."""
-    return tuple(sorted(warnings, key=lambda warning: (warning.rank, -(warning.patients or 0), warning.sentence)))

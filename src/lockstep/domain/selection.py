@@ -9,7 +9,8 @@ class Filter:
     """Enrolments on the protocol that meet every condition given; the first so many of them in order of enrolment.
 
     `anchored_from` and `anchored_until` bound the anchor of schedules (half open); `without_selections` leaves out members
-    of earlier selections, for a next batch.
+    of earlier selections, for a next batch; `members_of` keeps those of one. `assigned_protocols` keeps those whose own
+    last assignment is to one of these: the others came by a move.
     """
 
     zones: tuple[str, ...] = ()
@@ -17,6 +18,8 @@ class Filter:
     anchored_until: date | None = None
     version_numbers: tuple[int, ...] = ()
     without_selections: tuple[int, ...] = ()
+    members_of: int | None = None
+    assigned_protocols: tuple[int, ...] = ()
     first: int | None = None
 
 
@@ -43,5 +46,9 @@ def describe(chosen: Filter) -> str:
         words.append(f"with version {' or '.join(map(str, chosen.version_numbers))}")
     if chosen.without_selections:
         words.append("in none of the earlier selections")
+    if chosen.members_of is not None:
+        words.append("of an earlier selection")
+    if chosen.assigned_protocols:
+        words.append("that came by a move")
     who = "enrolments" if chosen.first is None else f"the first {chosen.first:,} enrolments"
     return " ".join([who, ", ".join(words)]).strip()

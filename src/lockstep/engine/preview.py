@@ -1,23 +1,28 @@
 """Shows what a switch would do, exactly and for everybody concerned, and freezes for whom it is."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from lockstep.domain.acceptance import span_of, timing_hash
+from lockstep.domain.acceptance import Redirect, span_of, timing_hash
 from lockstep.domain.content import Content
-from lockstep.domain.preview import Figures, Preview, SwitchSettings, Warning_, ranked
-from lockstep.domain.protocol_document import content_hash, to_document
+from lockstep.domain.effect import Effect
+from lockstep.domain.personal_change import applies
+from lockstep.domain.preview import Caution, Conflict, Figures, Preview, Rank, SwitchSettings
+from lockstep.domain.preview_figures import cautions_of, figures_of, loosens_limits, why_lost
+from lockstep.domain.protocol_document import canonical_json, content_hash, to_document
 from lockstep.domain.refusal import InvalidSwitch, MissingReason, NothingInForce, NothingToSwitch, UnknownProtocol
 from lockstep.domain.selection import Filter, Selection
 from lockstep.domain.switch import AcceptedSwitch, Effective, Scope, SwitchKind
-from lockstep.domain.timeline import World
+from lockstep.domain.timeline import ProtocolFacts, Segment
+from lockstep.engine.acceptance import require_no_loop
+from lockstep.engine.forecast import Ground, effects_of, list_strays, load_ground
 from lockstep.engine.selection import freeze_selection
 from lockstep.store import preview as preview_store
 from lockstep.store import switch as store
 from lockstep.store.clock import now
 from lockstep.store.database import Connection, Database, run_again
-from lockstep.store.timeline import load_world
 
 _LONGEST_REASON = 1000
 DEFAULTS = SwitchSettings()
@@ -119,24 +124,40 @@ def _preview(
     connection: Connection, organisation_id: int, asked: Asked, actor: str, settings: SwitchSettings
 ) -> Preview:
     at = now(connection)
-    control = store.get_control(connection, organisation_id=organisation_id, protocol_id=asked.protocol_id)
-    if control is None:
-        raise UnknownProtocol(where="protocol_id")
-    span_of(asked.effective, asked.effective_local, asked.effective_at, accepted_at=at)
-    selection = None
-    if asked.scope is Scope.SELECTION:
-        selection = freeze_selection(
-            connection,
-            organisation_id=organisation_id,
-            protocol_id=asked.protocol_id,
-            enrolment_ids=asked.enrolment_ids,
-            chosen=asked.chosen,
-            actor=actor,
-        )
-    patients = selection.member_count if selection else preview_store.count_on_protocol(
-        connection, organisation_id=organisation_id, protocol_id=asked.protocol_id)
-    figures, warnings, conflicts = Figures(patients), [], 0
-    needs_approval = figures.patients > settings.approve_above_patients
+    control, target_control = _controls(connection, organisation_id, asked)
+    first_at, last_at = span_of(asked.effective, asked.effective_local, asked.effective_at, accepted_at=at)
+    ground = load_ground(
+        connection,
+        organisation_id=organisation_id,
+        protocol_id=asked.protocol_id,
+        target_protocol_id=asked.target_protocol_id,
+        at=at,
+    )
+    selection = _freeze(connection, organisation_id, asked, actor, ground)
+    _require_some_effect(connection, organisation_id, asked, selection, last_at, at)
+    switch = AcceptedSwitch(
+        protocol_id=asked.protocol_id,
+        number=control[0] + 1,
+        kind=asked.kind,
+        version_number=control[1] + 1 if asked.content is not None else None,
+        target_protocol_id=asked.target_protocol_id,
+        scope=asked.scope,
+        selection_id=selection.selection_id if selection else None,
+        effective=asked.effective,
+        effective_local=asked.effective_local,
+        effective_at=asked.effective_at,
+        accepted_at=at,
+        generation=None,
+        first_at=first_at,
+    )
+    effects = list(effects_of(connection, ground, switch, asked.content))
+    before, after = _contents(effects, ground, asked)
+    _require_somebody_watched(asked, effects)
+    figures, cautions = _count(connection, ground, asked, selection, effects, before, after, target_control)
+    needs_approval = figures.patients > settings.approve_above_patients or (
+        settings.approve_loosening and loosens_limits(effects)
+    )
+    refused = [caution.patients or 0 for caution in cautions if caution.rank is Rank.REFUSED]
     content = asked.content
     expires_at = at + settings.expires_after
     switch_id = store.insert_switch(
@@ -148,21 +169,192 @@ def _preview(
         content=None if content is None else to_document(content),
         content_hash=None if content is None else content_hash(content),
         timing_hash=None if content is None else timing_hash(content),
-        conflicts=conflicts,
+        conflicts=sum(refused),
         scope=asked.scope.value,
-        selection_id=selection.selection_id if selection else None,
+        selection_id=switch.selection_id,
         effective=asked.effective.value,
         effective_local=asked.effective_local,
         effective_at=asked.effective_at,
         close_alerts_of_removed=asked.close_alerts_of_removed,
         reason=asked.reason,
         seen_switch_number=control[0],
-        figures=figures.to_document(),
+        figures={**figures.to_document(), "cautions": [asdict(caution) for caution in cautions]},
         needs_approval=needs_approval,
         previewed_by=actor,
         previewed_at=at,
         expires_at=expires_at,
     )
     return Preview(
-        switch_id, asked.kind, asked.protocol_id, asked.target_protocol_id, asked.scope, selection, asked.effective,
-        control[0], figures, ranked(warnings), needs_approval, actor, at, expires_at)
+        switch_id=switch_id,
+        kind=asked.kind,
+        protocol_id=asked.protocol_id,
+        target_protocol_id=asked.target_protocol_id,
+        scope=asked.scope,
+        selection=selection,
+        effective=asked.effective,
+        seen_switch_number=control[0],
+        figures=figures,
+        cautions=cautions,
+        needs_approval=needs_approval,
+        previewed_by=actor,
+        previewed_at=at,
+        expires_at=expires_at,
+    )
+
+
+def _controls(connection: Connection, organisation_id: int, asked: Asked) -> tuple[tuple[int, int], int | None]:
+    control = store.get_control(connection, organisation_id=organisation_id, protocol_id=asked.protocol_id)
+    if control is None:
+        raise UnknownProtocol(f"There is no protocol {asked.protocol_id}", where="protocol_id")
+    if asked.target_protocol_id is None:
+        return control[:2], None
+    target = store.get_control(connection, organisation_id=organisation_id, protocol_id=asked.target_protocol_id)
+    if target is None:
+        raise UnknownProtocol(f"There is no protocol {asked.target_protocol_id}", where="target_protocol_id")
+    if target[3] != control[3]:
+        raise InvalidSwitch("The protocols belong to different programs", where="target_protocol_id")
+    return control[:2], target[0]
+
+
+def _freeze(
+    connection: Connection, organisation_id: int, asked: Asked, actor: str, ground: Ground
+) -> Selection | None:
+    if asked.scope is Scope.EVERYONE:
+        return None
+    joined_ids, left_ids = list_strays(connection, ground)
+    return freeze_selection(
+        connection,
+        organisation_id=organisation_id,
+        protocol_id=asked.protocol_id,
+        enrolment_ids=asked.enrolment_ids,
+        chosen=asked.chosen,
+        actor=actor,
+        joined_ids=joined_ids,
+        left_ids=left_ids,
+    )
+
+
+def _require_some_effect(
+    connection: Connection,
+    organisation_id: int,
+    asked: Asked,
+    selection: Selection | None,
+    last_at: datetime,
+    at: datetime,
+) -> None:
+    """Not what the last publication said already, to the same patients and no earlier; no way round in a circle."""
+    if asked.target_protocol_id is not None:
+        require_no_loop(
+            connection,
+            organisation_id,
+            Redirect(asked.protocol_id, asked.target_protocol_id, selection.selection_id if selection else None),
+            store.list_redirects_to_come(connection, organisation_id=organisation_id),
+        )
+        return
+    assert asked.content is not None
+    publications = store.list_publications(
+        connection, organisation_id=organisation_id, protocol_id=asked.protocol_id
+    )
+    last = publications[-1] if publications else None
+    if last is None or last.content_hash != content_hash(asked.content) or last.last_at > max(last_at, at):
+        return
+    if last.selection_id is not None and (
+        selection is None
+        or preview_store.count_not_in(
+            connection,
+            organisation_id=organisation_id,
+            selection_id=selection.selection_id,
+            other_selection_id=last.selection_id,
+        )
+    ):
+        return
+    raise NothingToSwitch(f"Version {last.version_number} says exactly this already", where="content")
+
+
+def _require_somebody_watched(asked: Asked, effects: Sequence[Effect]) -> None:
+    if asked.kind is not SwitchKind.MOVE:
+        return
+    if not effects and asked.effective is Effective.NOW:
+        raise NothingToSwitch("Nobody is on this protocol")
+    unwatched = sum(effect.members for effect in effects if effect.after.content is None)
+    if unwatched:
+        raise NothingInForce(
+            f"{unwatched:,} patients would have nothing in force on the other protocol",
+            where="target_protocol_id",
+            mend="Publish a version there first.",
+        )
+
+
+def _contents(
+    effects: Sequence[Effect], ground: Ground, asked: Asked
+) -> tuple[Content | None, Content | None]:
+    """The contents that most of those concerned have before and after; with nobody concerned, those of the timelines' ends."""
+    before = _most(effects, lambda effect: effect.before)
+    own = ground.world[asked.protocol_id]
+    if before is None:
+        before = _last_version(own)
+    after = asked.content
+    if asked.target_protocol_id is not None:
+        target = ground.world[asked.target_protocol_id]
+        number = _most(effects, lambda effect: effect.after)
+        after = target.versions.get(number if number is not None else _last_version(target) or 0)
+    return own.versions.get(before or 0), after
+
+
+def _most(effects: Sequence[Effect], of: Callable[[Effect], Segment]) -> int | None:
+    counts: Counter[int | None] = Counter()
+    for effect in effects:
+        counts[of(effect).version_number] += effect.members
+    return max(counts, key=lambda number: counts[number], default=None)
+
+
+def _last_version(protocol: ProtocolFacts) -> int | None:
+    numbers = [switch.version_number for switch in protocol.switches if switch.version_number is not None]
+    return numbers[-1] if numbers else None
+
+
+def _count(
+    connection: Connection,
+    ground: Ground,
+    asked: Asked,
+    selection: Selection | None,
+    effects: Sequence[Effect],
+    before: Content | None,
+    after: Content | None,
+    seen_target_number: int | None,
+) -> tuple[Figures, tuple[Caution, ...]]:
+    question = ground.question(recent_at=ground.at, selection_id=selection.selection_id if selection else None)
+    changed = preview_store.list_changed_fields(connection, question) if before and after else []
+    figures = figures_of(
+        effects,
+        before,
+        after,
+        skipped=selection.skipped if selection else (),
+        conflicts=tuple(_conflicts(changed, before, after)) if before and after else (),
+        seen_target_number=seen_target_number,
+    )
+    removed = [activity.key for activity in figures.activities if activity.change == "removed"]
+    open_alerts = (
+        preview_store.count_open_alerts(connection, question, activity_keys=removed) if removed else {}
+    )
+    cautions = cautions_of(
+        effects,
+        figures,
+        after,
+        refuses_conflicts=asked.kind is SwitchKind.PUBLISH,
+        open_alerts=open_alerts,
+    )
+    return figures, cautions
+
+
+def _conflicts(
+    changed: Sequence[preview_store.ChangedField], before: Content, after: Content
+) -> Iterator[Conflict]:
+    """Fields whose live personal changes the new content locks or has no place for; what follows it ends by itself."""
+    for each in changed:
+        replaced = None if each.replaced is None else canonical_json(each.replaced)
+        if not applies(before, each.activity_key, each.field, replaced):
+            continue
+        why = why_lost(after, each.activity_key, each.field)
+        if why:
+            yield Conflict(each.activity_key, each.field, why, each.enrolments, each.examples)

@@ -40,6 +40,8 @@ def freeze_selection(
             "anchored_until": chosen.anchored_until,
             "version_numbers": list(chosen.version_numbers) or None,
             "without_selections": list(chosen.without_selections),
+            "members_of": chosen.members_of,
+            "assigned_protocols": list(chosen.assigned_protocols) or None,
             "first": chosen.first,
             "description": description,
             "actor": actor,

@@ -17,6 +17,20 @@ with chosen as materialized (
         and (%(anchored_from)s::date is null or k.anchor_on >= %(anchored_from)s)
         and (%(anchored_until)s::date is null or k.anchor_on < %(anchored_until)s)
         and (%(version_numbers)s::integer[] is null or h.version_number = any(%(version_numbers)s::integer[]))
+        and (
+            %(assigned_protocols)s::bigint[] is null
+            or h.assigned_protocol_id = any(%(assigned_protocols)s::bigint[])
+        )
+        and (
+            %(members_of)s::bigint is null
+            or exists (
+                select 1
+                from selection_member m
+                where m.organisation_id = h.organisation_id
+                    and m.enrolment_id = h.enrolment_id
+                    and m.selection_id = %(members_of)s
+            )
+        )
         and not exists (
             select 1
             from selection_member m

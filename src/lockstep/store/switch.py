@@ -42,6 +42,8 @@ class Switch:
     previewed_at: datetime
     expires_at: datetime
     patients: int
+    seen_target_number: int | None
+    target_switch_number: int | None
     approved_by: Sequence[str]
 
 
@@ -167,8 +169,8 @@ def save_acceptance(connection: Connection[Any], *, organisation_id: int, detail
     return row[0], row[1]
 
 
-def get_control(connection: Connection[Any], *, organisation_id: int, protocol_id: int) -> tuple[int, int, str] | None:
-    """The protocol's last switch number, last version number and title; None when there is no such protocol. Locks: none."""
+def get_control(connection: Connection[Any], *, organisation_id: int, protocol_id: int) -> tuple[int, int, str, int] | None:
+    """The protocol's last switch number, last version number, title and program; None when there is no such protocol. Locks: none."""
     return connection.execute(
         _SQL["get_control"], {"organisation_id": organisation_id, "protocol_id": protocol_id}
     ).fetchone()
@@ -248,17 +250,19 @@ def save_withdrawal(
     organisation_id: int,
     switch_id: int,
     protocol_id: int,
+    operation_id: int,
     reason: str,
     actor: str,
     withdrawn_at: datetime,
 ) -> None:
-    """The switch is withdrawn. Locks: the new row, under the held control row."""
+    """The switch is withdrawn and its operation ended. Locks: those rows, under the held control row."""
     connection.execute(
         _SQL["withdraw_switch"],
         {
             "organisation_id": organisation_id,
             "switch_id": switch_id,
             "protocol_id": protocol_id,
+            "operation_id": operation_id,
             "reason": reason,
             "actor": actor,
             "withdrawn_at": withdrawn_at,

@@ -83,7 +83,8 @@ for update of c;
 select
     c.last_switch_number,
     c.last_version_number,
-    p.title
+    p.title,
+    p.program_id
 from protocol_control c
 join protocol p
     on p.organisation_id = c.organisation_id
@@ -117,6 +118,8 @@ select
     s.previewed_at,
     s.expires_at,
     (s.figures ->> 'patients')::integer as patients,
+    (s.figures ->> 'seen_target_number')::integer as seen_target_number,
+    tc.last_switch_number as target_switch_number,
     array(
         select a.approved_by
         from switch_approval a
@@ -131,6 +134,9 @@ join protocol p
 left join protocol t
     on t.organisation_id = s.organisation_id
     and t.protocol_id = s.target_protocol_id
+left join protocol_control tc
+    on tc.organisation_id = s.organisation_id
+    and tc.protocol_id = s.target_protocol_id
 where s.organisation_id = %(organisation_id)s
     and s.switch_id = %(switch_id)s;
 
@@ -174,7 +180,9 @@ select
     a.scope,
     a.last_at,
     v.content_hash,
-    v.timing_hash
+    v.timing_hash,
+    a.selection_id,
+    a.first_at
 from (
     select coalesce(
         %(protocol_id)s::bigint,
@@ -447,14 +455,37 @@ where w.organisation_id = %(organisation_id)s
     and w.switch_id = %(switch_id)s;
 
 -- name: withdraw_switch
--- The switch is withdrawn, and the protocol's number moves on: previews made before no longer fit.
--- Locks: the new row, under the held control row.
+-- The switch is withdrawn, and the protocol's number moves on: previews made before no longer fit. Its operation ends.
+-- Deferred: the commit is refused when the instant of withdrawal is older than 250 ms.
+-- Locks: the new rows and the operation's row, under the held control row.
 with advanced as (
     update protocol_control
     set last_switch_number = last_switch_number + 1
     where organisation_id = %(organisation_id)s
         and protocol_id = %(protocol_id)s
     returning protocol_id
+),
+ended as (
+    update operation
+    set state = 'superseded',
+        reason = 'The switch was withdrawn before it took effect.',
+        ended_at = %(withdrawn_at)s
+    where organisation_id = %(organisation_id)s
+        and operation_id = %(operation_id)s
+        and ended_at is null
+    returning operation_id
+),
+told as (
+    insert into operation_event (organisation_id, operation_id, at, type, state, actor, data)
+    select
+        %(organisation_id)s,
+        ended.operation_id,
+        %(withdrawn_at)s,
+        'superseded',
+        'superseded',
+        %(actor)s,
+        jsonb_build_object('reason', 'The switch was withdrawn before it took effect.')
+    from ended
 )
 insert into switch_withdrawal (organisation_id, switch_id, reason, withdrawn_by, withdrawn_at)
 select

@@ -367,6 +367,24 @@ create constraint trigger acceptance_is_fresh
     deferrable initially deferred
     for each row execute function refuse_late_acceptance();
 
+create function refuse_late_withdrawal() returns trigger
+language plpgsql
+as $$
+begin
+    if lockstep_now() - new.withdrawn_at > interval '250 milliseconds' then
+        raise exception 'the instant of withdrawal is older than 250 ms at commit'
+            using errcode = 'LS001';
+    end if;
+    return null;
+end
+$$;
+comment on function refuse_late_withdrawal() is 'A switch is withdrawn before it is in force for anybody, also at commit.';
+
+create constraint trigger withdrawal_is_fresh
+    after insert on switch_withdrawal
+    deferrable initially deferred
+    for each row execute function refuse_late_withdrawal();
+
 -- the agenda
 
 create table agenda_head (
