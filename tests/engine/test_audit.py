@@ -231,6 +231,15 @@ class TestSealing:
             assert seal(database, north) == 0
         assert seal(database, north) == 1
 
+    def test_what_is_too_much_for_one_transaction_is_sealed_by_the_next(
+        self, database: Database, north: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("lockstep.engine.audit.SEALED_AT_ONCE", 3)
+        for _ in range(7):
+            write(database, north)
+        assert [seal(database, north) for _ in range(4)] == [3, 3, 1, 0]
+        assert verify(database, north).holds
+
     def test_rivals_seal_everything_once_while_decisions_are_made(
         self, database: Database, admin: psycopg.Connection, north: int
     ) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -212,7 +212,7 @@ class TestAdvance:
         operation_id = begin(database, north, S.QUEUED, S.RUNNING)
         find_standing = store.find_standing
 
-        def overtaken(*args: object, **kwargs: object) -> object:
+        def overtaken(*args: Any, **kwargs: Any) -> object:
             found = find_standing(*args, **kwargs)
             monkeypatch.undo()
             advance(database, north, operation_id, S.SUPERSEDED)
