@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import Connection
@@ -17,6 +19,7 @@ from lockstep.domain.measurement_file import SetAside
 from lockstep.domain.occurrence import OccurrenceState
 from lockstep.domain.refusal import InvalidMeasurement, Refusal
 from lockstep.domain.unit import convertible
+from lockstep.engine import outage
 from lockstep.engine.alert import judging, limit_alerts, take_back_missed
 from lockstep.engine.course import Memory, memory_of
 from lockstep.engine.matching import Agenda, Agendas, Found, Stored
@@ -24,11 +27,14 @@ from lockstep.store import agenda as agenda_store
 from lockstep.store import alert as alert_store
 from lockstep.store import measurement as store
 from lockstep.store.database import Database
-from lockstep.store.transient import run_again
+from lockstep.store.transient import is_transient, run_again
 
 ATTEMPTS = 12
 """How often a batch is tried while the database fails transiently: some 15 s. Then the sender must send again."""
 _MOST_RUN = 100
+BEAT_SECONDS = 1.0
+_SOURCE = "recording"
+_shown_alive: "WeakKeyDictionary[Database, dict[int, float]]" = WeakKeyDictionary()
 _NOT_ALONE = "Nothing of the transaction was recorded, because of another measurement in it"
 
 Item = Measurement | SetAside | Refusal
@@ -81,13 +87,14 @@ def record_measurements(
 ) -> list[ItemOutcome]:
     """What became of each item, in order; stored + duplicate + set aside + refused = sent.
 
-    One transaction, unless the database refuses one of the items: then that one is found by halving and refused, and the
-    others are recorded. With `all_or_nothing` a single refusal refuses all. Raises psycopg.Error when the database
-    fails for longer; sending everything again is then safe. Locks: heads of the concerned enrolments in key order for no
-    key update, then their rows, then inserts.
+    One transaction, unless the database refuses one of the items: then that one is found by halving and refused, and
+    the others are recorded. With `all_or_nothing` a single refusal refuses all. Raises psycopg.Error when the database
+    fails for longer; sending everything again is then safe. Locks: heads of the concerned enrolments in key order for
+    no key update, then their rows, then inserts.
     """
     if not items:
         return []
+    show_alive(database, organisation_id)
     try:
         return run_again(lambda: _record(database, organisation_id, items, all_or_nothing), attempts=ATTEMPTS)
     except _NotAll as refused:
@@ -103,6 +110,21 @@ def record_measurements(
         *record_measurements(database, organisation_id=organisation_id, items=items[:half]),
         *record_measurements(database, organisation_id=organisation_id, items=items[half:]),
     ]
+
+
+def show_alive(database: Database, organisation_id: int) -> None:
+    """Ingestion was seen alive within the last second, in a transaction of its own; a failure is left to the recording."""
+    last = _shown_alive.setdefault(database, {})
+    at = time.monotonic()
+    if at - last.get(organisation_id, -BEAT_SECONDS) < BEAT_SECONDS:
+        return
+    last[organisation_id] = at
+    try:
+        outage.beat(database, organisation_id=organisation_id, source=_SOURCE)
+    except psycopg.Error as error:
+        if not is_transient(error):
+            raise
+        last.pop(organisation_id, None)
 
 
 def _record(database: Database, organisation_id: int, items: Sequence[Item], all_or_nothing: bool) -> list[ItemOutcome]:
@@ -234,7 +256,7 @@ def _save(
                 each.trusted,
                 item.source,
                 item.identifier,
-            )  # fmt: skip
+            )
         )
         stored.append(Stored(number, each.patient_id, item.code, each.at, item.value, item.unit, item.finding))
     store.save_set_aside(connection, organisation_id=organisation_id, kept=aside, received_at=agendas.now)

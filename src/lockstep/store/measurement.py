@@ -16,6 +16,8 @@ from lockstep.store.queries import load
 
 _SQL = load("measurement.sql")
 
+_FEW = 20
+
 SourceKey = tuple[str, str]
 """Source and identifier: what makes a measurement unique."""
 
@@ -94,10 +96,15 @@ OccurrenceKey = tuple[int, str, date, str]
 def list_concerned(
     connection: Connection[Any], *, organisation_id: int, identifiers: Collection[str]
 ) -> dict[str, Person]:
-    """By identifier the patient's number and enrolments, each with the protocol of its agenda or None. Locks: none."""
-    found = connection.execute(
-        _SQL["list_concerned"], {"organisation_id": organisation_id, "identifiers": array.texts(sorted(identifiers))}
-    )
+    """By identifier the patient's number and enrolments, each with the protocol of its agenda or None. Locks: none.
+
+    For a few patients the rest of the transaction runs by generic plans: planning would take longer than the work.
+    """
+    values = {"organisation_id": organisation_id, "identifiers": array.texts(sorted(identifiers))}
+    with connection.pipeline():
+        if len(identifiers) <= _FEW:
+            connection.execute("set local plan_cache_mode = force_generic_plan")
+        found = connection.execute(_SQL["list_concerned"], values)
     people: dict[str, Person] = {}
     for identifier, patient_id, enrolment_id, protocol_id in found.fetchall():
         enrolments = people.setdefault(identifier, (patient_id, []))[1]
