@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from lockstep.domain.civil import instant_of, local_of
@@ -12,8 +12,13 @@ from lockstep.domain.schedule import AfterEvent, windows
 from lockstep.domain.timeline import PatientEvent, Segment, Span
 
 _DAY = timedelta(days=1)
+_EARLIEST_ZONE = timedelta(hours=16)
+"""No zone's date begins earlier than that before UTC's: 14 hours today, 16 in the local mean times of long ago."""
 _SCAN = 1000
 """Openings looked at beyond the first undecided one for an earlier judgement: more than any activity has open at once."""
+
+_Seen = dict[tuple[int, Key], "Occurrence | None"]
+"""What each segment makes of a key, computed once: otherwise every switch within a day would double the work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +87,11 @@ def occurrences(
     of the new timing that contains E is asked at once if enough of its window remains, else waived; a key that closed
     before E is not asked again.
     """
+    seen: _Seen = {}
     for index, segment in enumerate(course.timeline):
         if segment.paused and not in_pauses:
             continue
-        yield from _of_segment(course, index, activity_key, from_at)
+        yield from _of_segment(course, index, activity_key, from_at, seen)
 
 
 def occurrences_between(
@@ -95,10 +101,11 @@ def occurrences_between(
 
     One key can come twice: what is asked at once or waived at E under the new timing stood, or would have, under the old.
     """
+    seen: _Seen = {}
     for index, segment in enumerate(course.timeline):
         if segment.from_at >= until_at:
             return
-        for occurrence in _of_segment(course, index, activity_key, from_at):
+        for occurrence in _of_segment(course, index, activity_key, from_at, seen):
             if occurrence.nominal_at >= until_at:
                 break
             yield occurrence
@@ -111,15 +118,23 @@ def earliest_undecided(
 
     Everything that closed until `from_at` is taken for decided; `decided` holds the keys of later ones.
     """
-    found = occurrences(course, activity_key, from_at=from_at, in_pauses=False)
     best: Occurrence | None = None
-    for seen, occurrence in enumerate(found):
-        if seen > _SCAN or (best is not None and occurrence.nominal_at >= best.judge_at):
-            break
-        if occurrence.fate is not Fate.ASKED or occurrence.key in decided:
+    beyond = 0
+    seen: _Seen = {}
+    for index, segment in enumerate(course.timeline):
+        if segment.paused:
             continue
-        if best is None or (occurrence.judge_at, occurrence.opens_at) < (best.judge_at, best.opens_at):
-            best = occurrence
+        # Segment by segment: what an event started may open after later segments' occurrences.
+        if best is not None and segment.from_at >= best.judge_at:
+            break
+        for occurrence in _of_segment(course, index, activity_key, from_at, seen):
+            beyond += best is not None
+            if best is not None and (occurrence.nominal_at >= best.judge_at or beyond > _SCAN):
+                break
+            if occurrence.fate is not Fate.ASKED or occurrence.key in decided:
+                continue
+            if best is None or (occurrence.judge_at, occurrence.opens_at) < (best.judge_at, best.opens_at):
+                best = occurrence
     return best
 
 
@@ -139,17 +154,24 @@ def activity_of(segment: Segment, key: str) -> Activity | None:
     return next((activity for activity in segment.content.activities if activity.key == key), None)
 
 
-def _of_segment(course: Course, index: int, key: str, from_at: datetime) -> Iterator[Occurrence]:
+def _of_segment(course: Course, index: int, key: str, from_at: datetime, seen: _Seen) -> Iterator[Occurrence]:
     segment = course.timeline[index]
     activity = activity_of(segment, key)
     if activity is None:
         return
     for window in _windows(course, segment, activity, max(from_at, segment.from_at)):
-        if segment.until_at is not None and window.opens_at >= segment.until_at:
+        if _opens_later(segment, activity, window):
             return
-        occurrence = _occurrence(course, index, activity, window)
+        occurrence = _occurrence(course, index, activity, window, seen)
         if occurrence is not None:
             yield occurrence
+
+
+def _opens_later(segment: Segment, activity: Activity, window: Window) -> bool:
+    """Whether the window is a later segment's; what an event started stays with the segment of the event."""
+    if isinstance(activity.schedule, AfterEvent):
+        return False
+    return segment.until_at is not None and window.opens_at >= segment.until_at
 
 
 def _windows(course: Course, segment: Segment, activity: Activity, from_at: datetime) -> Iterator[Window]:
@@ -204,7 +226,7 @@ def _event_windows(course: Course, segment: Segment, schedule: AfterEvent, from_
             yield Window(local.date(), f"{schedule.event} {local:%H:%M:%S}", opens_at, closes_at)
 
 
-def _occurrence(course: Course, index: int, activity: Activity, window: Window) -> Occurrence | None:
+def _occurrence(course: Course, index: int, activity: Activity, window: Window, seen: _Seen) -> Occurrence | None:
     """The window's occurrence with its fate; None where an earlier segment's occurrence is the same one."""
     segment = course.timeline[index]
     assert segment.version_number is not None
@@ -225,12 +247,9 @@ def _occurrence(course: Course, index: int, activity: Activity, window: Window) 
         return None if _goes_on(course, index, begun) else replace(begun, fate=Fate.WAIVED, ended_at=window.opens_at)
     if isinstance(activity.schedule, AfterEvent):
         return _ended_by_pause_only(course, index, begun)
-    if index > 0 and window.opens_at < segment.from_at + _DAY + (window.closes_at - window.opens_at):
-        if _was_used(course, index, begun):
-            return None
-        if window.opens_at < segment.from_at:
-            begun = _asked_at_once(begun, segment)
-    elif window.opens_at < segment.from_at:
+    if index > 0 and segment.from_at > _dawn(window.on) and _was_used(course, index, begun, seen):
+        return None
+    if window.opens_at < segment.from_at:
         begun = _asked_at_once(begun, segment)
     return _ended(course, index, begun, activity)
 
@@ -286,8 +305,8 @@ def _ended_by_pause_only(course: Course, index: int, begun: Occurrence) -> Occur
     for later in course.timeline[index + 1 :]:
         if later.from_at >= begun.closes_at:
             return begun
-        if later.paused:
-            return replace(begun, fate=Fate.WAIVED, ended_at=later.from_at)
+        if later.paused and (later.until_at is None or later.until_at > begun.opens_at):
+            return replace(begun, fate=Fate.WAIVED, ended_at=max(later.from_at, begun.opens_at))
     ends = course.timeline[-1].until_at
     if ends is not None and ends < begun.closes_at:
         return replace(begun, fate=Fate.WAIVED, ended_at=ends)
@@ -299,17 +318,39 @@ def _goes_on(course: Course, index: int, begun: Occurrence) -> bool:
     return index > 0 and begun.nominal_at < course.timeline[index].from_at
 
 
-def _was_used(course: Course, index: int, begun: Occurrence) -> bool:
-    """Whether an earlier segment's occurrence of the same key was asked and closed before this segment, or goes on into it."""
-    begins = course.timeline[index].from_at
-    look_from = min(begins, begun.nominal_at) - _DAY - (begun.closes_at - begun.nominal_at)
+def _was_used(course: Course, index: int, begun: Occurrence, seen: _Seen) -> bool:
+    """Whether an earlier segment's occurrence of the same key was asked and closed before this segment, or goes on into it.
+
+    The key's date tells how far back to look: no zone sees it before its dawn.
+    """
+    dawn = _dawn(begun.on)
     for earlier in range(index - 1, -1, -1):
-        segment = course.timeline[earlier]
-        if segment.until_at is not None and segment.until_at <= look_from:
+        until_at = course.timeline[earlier].until_at
+        if until_at is not None and until_at <= dawn:
             return False
-        for occurrence in _of_segment(course, earlier, begun.activity_key, look_from):
-            if occurrence.nominal_at >= begins:
-                break
-            if occurrence.key == begun.key and occurrence.fate is Fate.ASKED:
-                return True
+        if (earlier, begun.key) not in seen:
+            seen[earlier, begun.key] = _with_key(course, earlier, begun, seen)
+        occurrence = seen[earlier, begun.key]
+        if occurrence is not None and occurrence.fate is Fate.ASKED:
+            return True
     return False
+
+
+def _dawn(on: date) -> datetime:
+    """An instant before which no zone's clocks show the date."""
+    return datetime.combine(on, time(), UTC) - _EARLIEST_ZONE
+
+
+def _with_key(course: Course, index: int, like: Occurrence, seen: _Seen) -> Occurrence | None:
+    """The segment's own occurrence with the key of another segment's, if it has one."""
+    segment = course.timeline[index]
+    activity = activity_of(segment, like.activity_key)
+    if activity is None or isinstance(activity.schedule, AfterEvent):
+        return None
+    begins, ends = (instant_of(datetime.combine(on, time()), segment.zone) for on in (like.on, like.on + _DAY))
+    for window in _windows(course, segment, activity, max(begins, segment.from_at)):
+        if window.opens_at > ends or _opens_later(segment, activity, window):
+            return None
+        if (window.on, window.slot) == like.key:
+            return _occurrence(course, index, activity, window, seen)
+    return None

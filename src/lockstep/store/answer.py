@@ -38,7 +38,7 @@ def list_decided(
         "until_on": (until_at + _DATE_LINE).date(),
     }
     found = connection.execute(_SQL["list_decided_between"], values)
-    return [Decided(*row[:-2], OccurrenceState(row[-2]), row[-1]) for row in found]
+    return [Decided(*(*row[:-2], OccurrenceState(row[-2]), row[-1])) for row in found]
 
 
 def find_names(
