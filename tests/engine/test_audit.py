@@ -210,6 +210,26 @@ class TestSealing:
         assert seal(database, north) == 1
         assert verify(database, north).holds
 
+    def test_what_comes_while_a_sealer_looks_is_left_to_the_next_call(
+        self, database: Database, north: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Else a quick decision would be sealed before a slow one with a smaller number, which then could not be."""
+        list_writers = store.list_writers
+        with ExitStack() as slow:
+
+            def look(connection: Connection) -> frozenset[str]:
+                found = list_writers(connection)
+                monkeypatch.undo()
+                slow.enter_context(deciding(database, north, "slow"))
+                write(database, north, actor="quick")
+                return found
+
+            write(database, north)
+            monkeypatch.setattr(store, "list_writers", look)
+            assert seal(database, north) == 1
+        assert seal(database, north) == 2
+        assert verify(database, north).holds
+
     def test_a_long_transaction_that_writes_no_entry_delays_nothing(self, database: Database, north: int) -> None:
         with database.transaction(north) as other:
             other.execute("insert into program (organisation_id, key, title) values (%s, 'hf', 'Heart')", [north])

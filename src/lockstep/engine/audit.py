@@ -31,6 +31,7 @@ def record_entry(
 
     `action` is a verb with its noun ('accept switch'), `subject` a noun with its number ('switch 12'). The detail is
     JSON; instants, dates and decimals are written as text. Nobody waits for the chain: a duty seals the entry later.
+    Call it near the end of a long transaction: from here to its commit nothing newer is sealed.
     """
     if not actor:
         raise ValueError("an audit entry needs an actor")
