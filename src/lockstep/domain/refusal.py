@@ -292,6 +292,12 @@ class InvalidWait(Refusal):
     code = "invalid-wait"
 
 
+class UnknownOrganisation(Refusal):
+    """There is no such organisation."""
+
+    code = "unknown-organisation"
+
+
 def short(given: object) -> str:
     """What was given, as a refusal's path or sentence may hold it: printable, at most 40 characters."""
     try:

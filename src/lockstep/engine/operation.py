@@ -244,6 +244,55 @@ def resume_rested(database: Database, *, organisation_id: int, actor: str) -> li
     return resumed
 
 
+def fulfil_pause(database: Database, *, organisation_id: int, operation_id: int, actor: str) -> bool:
+    """An operation that was pausing is paused, its worker having let go of it; returns whether it is now.
+
+    False when the wish was taken back meanwhile. Locks: the operation's row.
+    """
+    with suppress(ImpossibleStep), database.transaction(organisation_id) as connection:
+        advance(
+            connection,
+            organisation_id=organisation_id,
+            operation_id=operation_id,
+            to=OperationState.PAUSED,
+            actor=actor,
+            only_from=(OperationState.PAUSING,),
+        )
+        return True
+    return False
+
+
+def tell_attempt(
+    database: Database,
+    *,
+    organisation_id: int,
+    operation_id: int,
+    actor: str,
+    numbers: Mapping[str, int | float],
+    reason: str,
+    sqlstate: str | None,
+) -> None:
+    """The log tells of an attempt that failed and was rolled back; see `record_attempt`. Locks: the new row."""
+    with database.transaction(organisation_id) as connection:
+        record_attempt(
+            connection,
+            organisation_id=organisation_id,
+            operation_id=operation_id,
+            actor=actor,
+            numbers=numbers,
+            reason=reason,
+            sqlstate=sqlstate,
+        )
+
+
+def give_reason(database: Database, *, organisation_id: int, operation_id: int, reason: str | None, actor: str) -> bool:
+    """The operation shows why it is slow or waits; see `explain`. Locks: the operation's row when the reason is new."""
+    with database.transaction(organisation_id) as connection:
+        return explain(
+            connection, organisation_id=organisation_id, operation_id=operation_id, reason=reason, actor=actor
+        )
+
+
 def get_operation(database: Database, *, organisation_id: int, operation_id: int) -> Operation:
     """The operation. Raises UnknownOperation."""
     with database.transaction(organisation_id, read_only=True) as connection:
