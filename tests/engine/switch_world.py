@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from lockstep.domain.acceptance import Accepted
@@ -10,6 +11,8 @@ from lockstep.domain.enrolment import NewEnrolment
 from lockstep.domain.patient import NewPatient
 from lockstep.domain.preview import Preview
 from lockstep.domain.protocol import parse
+from lockstep.domain.timeline import in_force, segments
+from lockstep.engine.agenda import bring_in_step
 from lockstep.engine.enrolment import enrol_many
 from lockstep.engine.organisation import create_organisation
 from lockstep.engine.patient import register_patients
@@ -17,7 +20,9 @@ from lockstep.engine.preview import preview_switch
 from lockstep.engine.program import open_program
 from lockstep.engine.protocol import create_protocol
 from lockstep.engine.switch import accept_switch
+from lockstep.store.clock import now
 from lockstep.store.database import Database
+from lockstep.store.timeline import load_enrolments, load_world
 
 
 def activity(key: str = "weight", *, opens: str = "08:00", closes: str = "10:00", **more: Any) -> dict[str, Any]:
@@ -118,6 +123,31 @@ class World:
 
     def move(self, protocol_id: int, target: int, **more: Any) -> Accepted:
         return self.accept(self.preview("move", protocol_id, target_protocol_id=target, **more))
+
+    def in_force(self, enrolment_id: int, at: datetime | None = None) -> tuple[int, int | None]:
+        """Protocol and version in force for the enrolment at the instant (default: now)."""
+        with self.database.transaction(self.organisation_id, read_only=True) as connection:
+            facts = load_enrolments(
+                connection, organisation_id=self.organisation_id, enrolment_ids=[enrolment_id]
+            )[enrolment_id]
+            world = load_world(
+                connection,
+                organisation_id=self.organisation_id,
+                protocol_ids={assigned.protocol_id for assigned in facts.assignments},
+            )
+            segment = in_force(segments(facts, world), at or now(connection))
+        assert segment is not None
+        return segment.protocol_id, segment.version_number
+
+    def bring_in_step(self) -> None:
+        """Every agenda is what is in force now, as a recalculation leaves it."""
+        with self.database.transaction(self.organisation_id) as connection:
+            bring_in_step(
+                connection,
+                organisation_id=self.organisation_id,
+                enrolment_ids=list(self.enrolments.values()),
+                now=now(connection),
+            )
 
 
 def found(database: Database, key: str = "world") -> World:

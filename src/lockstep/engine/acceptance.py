@@ -61,13 +61,13 @@ def accept_switch(
             before = _before(claim, client_key, request)
             if before is not None:
                 return before
-            _require_fitting(connection, organisation_id, claim, seen)
-            _require_allowed(claim, signed_conflicts_by)
             if claim.switch.target_protocol_id is not None:
                 move = Redirect(
                     claim.switch.protocol_id, claim.switch.target_protocol_id, claim.switch.selection_id
                 )
                 require_no_loop(connection, organisation_id, move, claim.redirects)
+            _require_fitting(connection, organisation_id, claim, seen)
+            _require_allowed(claim, signed_conflicts_by)
             return _save(connection, organisation_id, claim, client_key, request, actor, signed_conflicts_by)
 
     return run_again(attempt, attempts=_ATTEMPTS, cap_ms=500)
