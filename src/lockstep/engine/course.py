@@ -156,7 +156,7 @@ class Memory:
         return self._closure(organisation_id, wanted)
 
     def activity_keys(self, organisation_id: int, code: str) -> frozenset[str]:
-        """The keys under which a code is measured in any version of any protocol of the organisation that is remembered."""
+        """The keys under which any remembered version of the organisation measures the code."""
         return self._keys.get((organisation_id, code), frozenset())
 
     def world(
@@ -167,7 +167,7 @@ class Memory:
         protocol_ids: Iterable[int],
         marks: Mapping[int, store.Mark] | None = None,
     ) -> dict[int, ProtocolFacts]:
-        """The protocols and those that their moves lead to, as they stand now, or when the `marks` were read. Locks: none."""
+        """The protocols and where their moves lead, as they stand now or when `marks` were read. Locks: none."""
         wanted = self._closure(organisation_id, set(protocol_ids))
         if not wanted:
             return {}

@@ -113,7 +113,7 @@ def record_measurements(
 
 
 def show_alive(database: Database, organisation_id: int) -> None:
-    """Ingestion was seen alive within the last second, in a transaction of its own; a failure is left to the recording."""
+    """Ingestion was seen alive within the last second, in its own transaction; a failure is left to the recording."""
     last = _shown_alive.setdefault(database, {})
     at = time.monotonic()
     if at - last.get(organisation_id, -BEAT_SECONDS) < BEAT_SECONDS:

@@ -33,7 +33,8 @@ class SmallWorld:
         with self.database.transaction(self.organisation_id) as connection:
             protocol_id = _one(
                 connection,
-                "insert into protocol (organisation_id, program_id, key, title) values (%s, %s, %s, %s) returning protocol_id",
+                "insert into protocol (organisation_id, program_id, key, title) values (%s, %s, %s, %s)"
+                " returning protocol_id",
                 [self.organisation_id, self.program_id, key, key],
             )
             connection.execute(
@@ -45,7 +46,7 @@ class SmallWorld:
     def publish(
         self, protocol_id: int, document: dict[str, Any] | Content, *, timing: bool = True, at: datetime | None = None
     ) -> int:
-        """A new version for everyone, in force now (or at a later instant); returns its number. Recalculates nothing."""
+        """A new version for everyone, in force now or at a later instant; its number. Recalculates nothing."""
         content = document if isinstance(document, Content) else parse(document)
         organisation_id = self.organisation_id
         with self.database.transaction(organisation_id) as connection:
@@ -77,8 +78,8 @@ class SmallWorld:
             )  # fmt: skip
             connection.execute(
                 "insert into switch_acceptance (organisation_id, switch_id, protocol_id, number, kind, version_number,"
-                " scope, effective, effective_at, first_at, last_at, generation, operation_id, client_key, request_hash,"
-                " accepted_by, accepted_at) values (%s, %s, %s, %s, 'publish', %s, 'everyone', %s, %s, %s, %s,"
+                " scope, effective, effective_at, first_at, last_at, generation, operation_id, client_key,"
+                " request_hash, accepted_by, accepted_at) values (%s, %s, %s, %s, 'publish', %s, 'everyone', %s, %s, %s, %s,"
                 " case when %s then nextval('generation_seq') end, 0, %s, '', 'world', %s)",
                 [
                     organisation_id, switch_id, protocol_id, number, number, "instant" if at else "now", at,
@@ -95,7 +96,7 @@ class SmallWorld:
         zone: str = "Europe/Amsterdam",
         anchor_on: date | None = None,
     ) -> list[int]:
-        """New patients are enrolled on the protocol from now on, with heads and rows; returns the enrolments in order."""
+        """New patients are enrolled on the protocol from now on, with heads and rows; the enrolments in order."""
         enrolments: list[int] = []
         for begin in range(0, len(patients), SLICE):
             with self.database.transaction(self.organisation_id) as connection:
@@ -113,7 +114,7 @@ class SmallWorld:
         anchor_on: date | None,
     ) -> list[int]:
         at = now(connection)
-        values = {
+        values: dict[str, Any] = {
             "organisation_id": self.organisation_id,
             "program_id": self.program_id,
             "protocol_id": protocol_id,
@@ -141,10 +142,12 @@ class SmallWorld:
             values,
         )
         of_patient: dict[int, int] = {row[0]: row[1] for row in found}
-        values["enrolment_ids"] = enrolments = [of_patient[each] for each in values["patient_ids"]]
+        enrolments = [of_patient[numbers[patient]] for patient in patients]
+        values["enrolment_ids"] = enrolments
         connection.execute(
             "insert into assignment (organisation_id, enrolment_id, number, protocol_id, from_at, recorded_by)"
-            " select %(organisation_id)s, e, 1, %(protocol_id)s, %(at)s, 'world' from unnest(%(enrolment_ids)s::bigint[]) e",
+            " select %(organisation_id)s, e, 1, %(protocol_id)s, %(at)s, 'world' "
+            " from unnest(%(enrolment_ids)s::bigint[]) e",
             values,
         )
         bring_in_step(connection, organisation_id=self.organisation_id, enrolment_ids=enrolments, now=at)
@@ -159,7 +162,8 @@ def found(database: Database, key: str = "world") -> SmallWorld:
         )
     with database.transaction(organisation_id) as connection:
         connection.execute(
-            "insert into organisation (organisation_id, key, title) values (%s, %s, %s)", [organisation_id, key, key]
+            "insert into organisation (organisation_id, key, title) values (%s, %s, %s)",
+            [organisation_id, f"{key}-{organisation_id}", key],
         )
         program_id = _one(
             connection,

@@ -76,7 +76,7 @@ def lower_missed(
     keys: Sequence[tuple[int, str, date, str]],
     updated_at: datetime,
 ) -> list[Lowered]:
-    """Open alerts that list these (enrolment, activity, on, slot) count them no more; returns them. Locks: their rows."""
+    """Open alerts that list these (enrolment, activity, on, slot) count them no more; returned. Locks: their rows."""
     if not keys:
         return []
     values = {

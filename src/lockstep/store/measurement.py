@@ -291,7 +291,7 @@ def list_last_states(
     before_at: datetime,
     most: int,
 ) -> list[OccurrenceState]:
-    """States of the latest decided occurrences judged before the instant, last one first, corrections heeded. Locks: none."""
+    """States, corrections heeded, of the latest occurrences judged before the instant, last one first. Locks: none."""
     values = {
         "organisation_id": organisation_id,
         "enrolment_id": enrolment_id,
@@ -322,8 +322,8 @@ def hold_agendas(
 ) -> Held:
     """The heads that exist are held; then the instant; then the rows, and the marks of the protocols.
 
-    `wanted` names the rows by (enrolment, activity), None means all. One round trip. Locks: agenda_head in key order, for
-    no key update.
+    `wanted` names the rows by (enrolment, activity), None means all. One round trip. Locks: agenda_head in key order,
+    for no key update.
     """
     values: dict[str, Any] = {
         "organisation_id": organisation_id,
