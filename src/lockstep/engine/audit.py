@@ -5,14 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from psycopg import Connection
-
 from lockstep.domain.audit import Checkpoint, Verification, epoch_text, genesis, sealed
 from lockstep.domain.audit import verify as verify_links
 from lockstep.store import audit as store
 from lockstep.store import checkpoint as checkpoint_store
 from lockstep.store.clock import now as clock_now
-from lockstep.store.database import Database
+from lockstep.store.database import Connection, Database
 
 SEALED_AT_ONCE = 5_000
 _LONGEST_WAIT_SECONDS = 0.02

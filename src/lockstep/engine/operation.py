@@ -5,8 +5,6 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from psycopg import Connection
-
 from lockstep.domain.name import require_reason
 from lockstep.domain.operation import (
     Event,
@@ -22,7 +20,7 @@ from lockstep.domain.refusal import ImpossibleStep, UnknownOperation
 from lockstep.engine.audit import record_entry
 from lockstep.store import operation as store
 from lockstep.store.clock import now as clock_now
-from lockstep.store.database import Database
+from lockstep.store.database import Connection, Database
 
 MOST_LISTED = 1_000
 
