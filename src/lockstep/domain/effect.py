@@ -188,7 +188,10 @@ def _measure_gap(effect: Effect, key: str, now_course: Course, course: Course) -
 def _neighbours(
     course: Course, key: str, at: datetime, back: timedelta
 ) -> tuple[datetime | None, datetime | None]:
-    """When the last occurrence before the instant was asked that stays asked, and when the first from it on is."""
+    """When the last occurrence before the instant was asked that stays asked, and when the first from it on is.
+
+    One asked at once counts from its nominal opening, because a measurement taken since then counts for it.
+    """
     last: datetime | None = None
     for walked, occurrence in enumerate(occurrences(course, key, from_at=at - back, in_pauses=False)):
         if walked > _MOST_WALKED:
@@ -196,6 +199,6 @@ def _neighbours(
         if occurrence.fate is not Fate.ASKED:
             continue
         if occurrence.opens_at >= at:
-            return last, occurrence.opens_at
+            return last, occurrence.nominal_at
         last = occurrence.opens_at if last is None else max(last, occurrence.opens_at)
     return last, None
