@@ -1,18 +1,10 @@
 """Occurrences across switches, pauses, zones and outages: each rule of "What happens around E" by its number."""
 
-# ruff: noqa: DTZ001 - local times have no zone
-
 import time as clock
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
-
-from lockstep.domain.agenda import earliest_undecided, occurrences
-from lockstep.domain.content import Content
-from lockstep.domain.occurrence import Fate
-from lockstep.domain.schedule import AfterEvent, EveryDays, OnDays, Schedule
-from lockstep.domain.timeline import PatientEvent, Span
 from tests.domain.timelines import (
     accepted,
     activity,
@@ -25,6 +17,12 @@ from tests.domain.timelines import (
     walk,
     window,
 )
+
+from lockstep.domain.agenda import earliest_undecided, occurrences
+from lockstep.domain.content import Content
+from lockstep.domain.occurrence import Fate
+from lockstep.domain.schedule import AfterEvent, EveryDays, OnDays, Schedule
+from lockstep.domain.timeline import PatientEvent, Span
 
 MORNING = activity()  # 08:00 to 12:00, grace until 13:00
 AFTERNOON = activity("weight", window("afternoon", 14, 4))

@@ -1,19 +1,17 @@
 """Occurrences computed with arithmetic and look-back are those that a plain walk forward in time finds."""
 
-# ruff: noqa: DTZ001 - local times have no zone
-
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
+from tests.domain.timelines import MONDAY, activity, at, content, course, enrolled, protocol, walk, window
 
 from lockstep.domain.agenda import activity_of
 from lockstep.domain.civil import instant_of
 from lockstep.domain.content import Activity, timing
 from lockstep.domain.schedule import EveryDays, Schedule
 from lockstep.domain.timeline import EnrolmentFacts, ProtocolFacts, Segment, Span
-from tests.domain.timelines import MONDAY, activity, at, content, course, enrolled, protocol, walk, window
 
 # None of these changes its civil time in these days, so that the walk may count in hours.
 ZONES = ["UTC", "Europe/Amsterdam", "Asia/Tokyo", "America/Bogota", "Pacific/Kiritimati", "Etc/GMT+12"]
@@ -74,42 +72,46 @@ def nominal(segment: Segment, asked: Activity) -> list[Walked]:
             opens = datetime.combine(on, each.opens)
             closes = opens + timedelta(minutes=each.lasts_minutes)
             opens_at, closes_at = instant_of(opens, segment.zone), instant_of(closes, segment.zone)
-            found.append(
-                Walked((on, each.label), segment.version_number, opens_at, closes_at, asked, "asked")
-            )
+            found.append(Walked((on, each.label), segment.version_number, opens_at, closes_at, asked, "asked"))
     return sorted(found, key=lambda each: (each.opens_at, each.key))
 
 
 def walked(timeline: tuple[Segment, ...]) -> list[Walked]:
     found: list[Walked] = []
     for index, segment in enumerate(timeline):
-        begins, ends = segment.from_at, segment.until_at
         asked = activity_of(segment, "weight")
-        for each in found:
-            if each.fate == "asked" and each.closes_at > begins:
-                if segment.paused:
-                    each.fate, each.ended_at = "waived", begins
-                elif asked is None or timing(asked) != timing(each.activity):
-                    each.fate, each.ended_at = "superseded", begins
+        end_open(found, segment, asked)
         for each in nominal(segment, asked) if asked else []:
-            if each.closes_at <= begins or (ends is not None and each.opens_at >= ends):
-                continue
-            if segment.paused:
-                if index == 0 or each.opens_at >= begins:
-                    found.append(replace(each, fate="waived", ended_at=each.opens_at))
-                continue
-            if any(known.key == each.key and known.fate == "asked" for known in found):
-                continue
-            if each.opens_at < begins:
-                is_enough = (each.closes_at - begins) * 2 >= each.closes_at - each.opens_at
-                each = replace(each, opens_at=begins)
-                each = each if is_enough else replace(each, fate="waived", ended_at=begins)
-            found.append(each)
+            is_over = each.closes_at <= segment.from_at
+            if not is_over and (segment.until_at is None or each.opens_at < segment.until_at):
+                found.extend(begun(found, segment, each, is_first=index == 0))
     last = timeline[-1].until_at
     for each in found:
         if last is not None and each.fate == "asked" and each.closes_at > last:
             each.fate, each.ended_at = "waived", last
     return found
+
+
+def end_open(found: list[Walked], segment: Segment, asked: Activity | None) -> None:
+    for each in found:
+        if each.fate == "asked" and each.closes_at > segment.from_at:
+            if segment.paused:
+                each.fate, each.ended_at = "waived", segment.from_at
+            elif asked is None or timing(asked) != timing(each.activity):
+                each.fate, each.ended_at = "superseded", segment.from_at
+
+
+def begun(found: list[Walked], segment: Segment, each: Walked, *, is_first: bool) -> list[Walked]:
+    begins = segment.from_at
+    if segment.paused:
+        return [replace(each, fate="waived", ended_at=each.opens_at)] if is_first or each.opens_at >= begins else []
+    if any(known.key == each.key and known.fate == "asked" for known in found):
+        return []
+    if each.opens_at >= begins:
+        return [each]
+    if (each.closes_at - begins) * 2 >= each.closes_at - each.opens_at:
+        return [replace(each, opens_at=begins)]
+    return [replace(each, opens_at=begins, fate="waived", ended_at=begins)]
 
 
 @settings(max_examples=400, deadline=None)

@@ -14,11 +14,13 @@ from lockstep.domain.switch import AcceptedSwitch, Effective, Scope, SwitchKind,
 from lockstep.domain.timeline import Assigned, EnrolmentFacts, ProtocolFacts, Span, segments
 
 MONDAY = date(2026, 3, 2)
+FIRST = datetime(2026, 3, 1, tzinfo=UTC)
+LAST = datetime(2026, 3, 31, tzinfo=UTC)
 
 
 def at(day: int, hour: float = 0) -> datetime:
     """The instant so many hours after 00:00 UTC of a day of March 2026; day 2 is a Monday."""
-    return datetime(2026, 3, 1, tzinfo=UTC) + timedelta(days=day - 1, hours=hour)
+    return FIRST + timedelta(days=day - 1, hours=hour)
 
 
 def window(label: str = "morning", opens: float = 8, hours: float = 4) -> TimeOfDay:
@@ -101,7 +103,7 @@ def course(facts: EnrolmentFacts, *protocols: ProtocolFacts, outages: Sequence[S
 
 
 def walk(
-    found: Course, key: str = "weight", *, from_at: datetime = at(1), until_at: datetime = at(31)
+    found: Course, key: str = "weight", *, from_at: datetime = FIRST, until_at: datetime = LAST
 ) -> list[Occurrence]:
     return list(occurrences_between(found, key, from_at=from_at, until_at=until_at))
 

@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
+from tests.domain.test_agenda_walk import CONTENTS
+from tests.domain.timelines import FIRST, accepted, at, enrolled, walk
 
 from lockstep.domain.agenda import Course, Head, Row, earliest_undecided
 from lockstep.domain.content import Content
@@ -12,8 +14,6 @@ from lockstep.domain.occurrence import Fate, Key, Occurrence
 from lockstep.domain.switch import AcceptedSwitch
 from lockstep.domain.timeline import EnrolmentFacts, ProtocolFacts, Span, World, as_of, segments
 from lockstep.engine.agenda import compute_head, floor_of
-from tests.domain.test_agenda_walk import CONTENTS
-from tests.domain.timelines import accepted, at, enrolled, walk
 
 ENDS = at(8)
 half_hours = st.integers(48, 48 * 6).map(lambda n: at(1, n / 2))
@@ -72,7 +72,7 @@ class Run:
     decided: dict[Key, datetime] = field(default_factory=dict)
     missed: set[Key] = field(default_factory=set)
     fulfilled: set[Key] = field(default_factory=set)
-    now: datetime = at(1)
+    now: datetime = FIRST
 
     def bring_in_step(self, now: datetime, changed_at: datetime | None = None) -> None:
         self.now = now
