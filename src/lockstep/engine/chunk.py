@@ -16,7 +16,6 @@ from lockstep.engine.cohort import (
     Targets,
     code_of,
     has_moves,
-    keys_in_force,
     kind_of,
     relevant_selections,
     settled_since,
@@ -201,7 +200,7 @@ def _add_missing(
         having[rows.standing.activity_key].update(rows.cohort_ids)
     wanted: dict[tuple[int, str], Occurrence] = {}
     for cohort_id, size in sizes.items():
-        for key in keys_in_force(targets.course(cohorts[cohort_id])):
+        for key in targets.keys(cohorts[cohort_id]):
             if having[key][cohort_id] < size:
                 occurrence = targets.targets(key, None)(cohorts[cohort_id])
                 if occurrence is not None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from lockstep.domain.agenda import Head, activity_of
+from lockstep.domain.agenda import Head, activity_keys, activity_of
 from lockstep.domain.cohort import (
     Cohort,
     CohortCourse,
@@ -44,6 +44,7 @@ class KindTargets:
         self.kind = kind
         self._world, self._outages, self._now = world, outages, now
         self._courses: dict[CohortKey, CohortCourse] = {}
+        self._keys: dict[CohortKey, Sequence[str]] = {}
         self._heads: dict[CohortKey, tuple[int, int, int, datetime | None]] = {}
         self._targets: dict[tuple[str, Standing | None, frozenset[Key]], dict[CohortKey, Occurrence | None]] = {}
 
@@ -65,6 +66,12 @@ class KindTargets:
             return known[cohort]
 
         return of
+
+    def keys(self, cohort: CohortKey) -> Sequence[str]:
+        """The activities of the whole course: one that is no longer in force may still be in its grace."""
+        if cohort not in self._keys:
+            self._keys[cohort] = activity_keys(self.course(cohort).course.timeline)
+        return self._keys[cohort]
 
     def head_values(self, cohort: CohortKey) -> tuple[int, int, int, datetime | None]:
         """What the heads of the cohort carry once their rows are computed: protocol, version, generation, next change."""
@@ -170,9 +177,3 @@ def code_of(course: CohortCourse, occurrence: Occurrence) -> str:
     segment = in_force(course.course.timeline, occurrence.opens_at)
     activity = activity_of(segment, occurrence.activity_key) if segment else None
     return activity.code if activity else ""
-
-
-def keys_in_force(course: CohortCourse) -> Sequence[str]:
-    """The activities of the course, in order."""
-    content = course.in_force.content
-    return [activity.key for activity in content.activities] if content else []
