@@ -25,40 +25,51 @@ where a.organisation_id = %(organisation_id)s
 select
     k.zone,
     k.anchor_on,
-    h.assigned_protocol_id,
-    width_bucket(h.assigned_at, %(boundaries)s::timestamptz[]) as bucket,
-    case when h.assigned_at >= %(recent_at)s then h.assigned_at end as recent_at,
-    coalesce(m.selection_ids, '{}') as selection_ids,
-    min(h.assigned_at) as assigned_at,
-    count(h.enrolment_id) as members,
-    count(h.enrolment_id) filter (
-        where h.generation < c.generation or h.next_change_at <= %(at)s
-    ) as behind
-from unnest(%(protocol_ids)s::bigint[], %(generations)s::bigint[]) as c (protocol_id, generation)
-join agenda_head h
-    on h.organisation_id = %(organisation_id)s
-    and h.protocol_id = c.protocol_id
-join cohort k
-    on k.organisation_id = h.organisation_id
-    and k.cohort_id = h.cohort_id
-left join (
+    g.assigned_protocol_id,
+    g.bucket,
+    g.recent_at,
+    g.selection_ids,
+    g.assigned_at,
+    g.members,
+    g.behind
+from (
     select
-        s.enrolment_id,
-        array_agg(s.selection_id order by s.selection_id) as selection_ids
-    from selection_member s
-    where s.organisation_id = %(organisation_id)s
-        and s.selection_id = any(%(selection_ids)s::bigint[])
-    group by s.enrolment_id
-) as m
-    on m.enrolment_id = h.enrolment_id
-where h.individual_until <= h.computed_at
-    and (
-        h.protocol_id = %(protocol_id)s
-        or h.generation < c.generation
-        or h.next_change_at <= %(at)s
-    )
-    and (%(selection_id)s::bigint is null or %(selection_id)s = any(m.selection_ids))
-group by 1, 2, 3, 4, 5, 6;
+        h.cohort_id,
+        h.assigned_protocol_id,
+        width_bucket(h.assigned_at, %(boundaries)s::timestamptz[]) as bucket,
+        case when h.assigned_at >= %(recent_at)s then h.assigned_at end as recent_at,
+        coalesce(m.selection_ids, '{}') as selection_ids,
+        min(h.assigned_at) as assigned_at,
+        count(h.enrolment_id) as members,
+        count(h.enrolment_id) filter (
+            where h.generation < c.generation or h.next_change_at <= %(at)s
+        ) as behind
+    from unnest(%(protocol_ids)s::bigint[], %(generations)s::bigint[]) as c (protocol_id, generation)
+    join agenda_head h
+        on h.organisation_id = %(organisation_id)s
+        and h.protocol_id = c.protocol_id
+    left join (
+        select
+            s.enrolment_id,
+            array_agg(s.selection_id order by s.selection_id) as selection_ids
+        from selection_member s
+        where s.organisation_id = %(organisation_id)s
+            and s.selection_id = any(%(selection_ids)s::bigint[])
+        group by s.enrolment_id
+    ) as m
+        on m.enrolment_id = h.enrolment_id
+    where h.individual_until <= h.computed_at
+        and (
+            h.protocol_id = %(protocol_id)s
+            or h.generation < c.generation
+            or h.next_change_at <= %(at)s
+        )
+        and (%(selection_id)s::bigint is null or %(selection_id)s = any(m.selection_ids))
+    group by 1, 2, 3, 4, 5
+) as g
+join cohort k
+    on k.organisation_id = %(organisation_id)s
+    and k.cohort_id = g.cohort_id;
 
 -- name: list_group_rows
 -- For the same groups: how many members' earliest undecided occurrence of each activity is which.
@@ -66,43 +77,55 @@ group by 1, 2, 3, 4, 5, 6;
 select
     k.zone,
     k.anchor_on,
-    h.assigned_protocol_id,
-    width_bucket(h.assigned_at, %(boundaries)s::timestamptz[]) as bucket,
-    case when h.assigned_at >= %(recent_at)s then h.assigned_at end as recent_at,
-    coalesce(m.selection_ids, '{}') as selection_ids,
-    a.activity_key,
-    a.judge_at,
-    a.opens_at,
-    count(a.enrolment_id) as members
-from unnest(%(protocol_ids)s::bigint[], %(generations)s::bigint[]) as c (protocol_id, generation)
-join agenda_head h
-    on h.organisation_id = %(organisation_id)s
-    and h.protocol_id = c.protocol_id
-join cohort k
-    on k.organisation_id = h.organisation_id
-    and k.cohort_id = h.cohort_id
-join agenda a
-    on a.organisation_id = h.organisation_id
-    and a.enrolment_id = h.enrolment_id
-left join (
+    g.assigned_protocol_id,
+    g.bucket,
+    g.recent_at,
+    g.selection_ids,
+    g.activity_key,
+    g.judge_at,
+    g.opens_at,
+    g.members
+from (
     select
-        s.enrolment_id,
-        array_agg(s.selection_id order by s.selection_id) as selection_ids
-    from selection_member s
-    where s.organisation_id = %(organisation_id)s
-        and s.selection_id = any(%(selection_ids)s::bigint[])
-    group by s.enrolment_id
-) as m
-    on m.enrolment_id = h.enrolment_id
-where h.individual_until <= h.computed_at
-    and (
-        h.protocol_id = %(protocol_id)s
-        or h.generation < c.generation
-        or h.next_change_at <= %(at)s
-    )
-    and a.opens_at <= %(at)s
-    and (%(selection_id)s::bigint is null or %(selection_id)s = any(m.selection_ids))
-group by 1, 2, 3, 4, 5, 6, 7, 8, 9;
+        h.cohort_id,
+        h.assigned_protocol_id,
+        width_bucket(h.assigned_at, %(boundaries)s::timestamptz[]) as bucket,
+        case when h.assigned_at >= %(recent_at)s then h.assigned_at end as recent_at,
+        coalesce(m.selection_ids, '{}') as selection_ids,
+        a.activity_key,
+        a.judge_at,
+        a.opens_at,
+        count(a.enrolment_id) as members
+    from unnest(%(protocol_ids)s::bigint[], %(generations)s::bigint[]) as c (protocol_id, generation)
+    join agenda_head h
+        on h.organisation_id = %(organisation_id)s
+        and h.protocol_id = c.protocol_id
+    join agenda a
+        on a.organisation_id = h.organisation_id
+        and a.enrolment_id = h.enrolment_id
+    left join (
+        select
+            s.enrolment_id,
+            array_agg(s.selection_id order by s.selection_id) as selection_ids
+        from selection_member s
+        where s.organisation_id = %(organisation_id)s
+            and s.selection_id = any(%(selection_ids)s::bigint[])
+        group by s.enrolment_id
+    ) as m
+        on m.enrolment_id = h.enrolment_id
+    where h.individual_until <= h.computed_at
+        and (
+            h.protocol_id = %(protocol_id)s
+            or h.generation < c.generation
+            or h.next_change_at <= %(at)s
+        )
+        and a.opens_at <= %(at)s
+        and (%(selection_id)s::bigint is null or %(selection_id)s = any(m.selection_ids))
+    group by 1, 2, 3, 4, 5, 6, 7, 8
+) as g
+join cohort k
+    on k.organisation_id = %(organisation_id)s
+    and k.cohort_id = g.cohort_id;
 
 -- name: list_individuals
 -- The enrolments that facts of their own set apart from their cohort, after a number, in order.
