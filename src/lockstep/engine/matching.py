@@ -206,7 +206,9 @@ class Agendas:
             if head is None or head.individual:
                 own.append(enrolment_id)
                 continue
-            if any(row.protocol_id != head.protocol_id for row in rows.values()):
+            if any(
+                row.protocol_id != head.protocol_id or row.opens_at < head.individual_until for row in rows.values()
+            ):
                 own.append(enrolment_id)
                 continue
             key = (head.protocol_id, head.cohort_id, self._members.get(enrolment_id, none))

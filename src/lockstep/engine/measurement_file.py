@@ -59,8 +59,8 @@ def import_measurements(
 
     Batches of a thousand are recorded one after another, so that any size needs little memory; `progress` is told
     after each. What was interrupted goes on where it stopped by importing again, faster with `after_row` (the
-    `last_row` of the totals so far). Unknown patients are set aside, unless `create_patients_in` names the zone they live in: then they are
-    registered. Raises InvalidMapping where header and mapping disagree.
+    `last_row` of the totals so far). Unknown patients are set aside, unless `create_patients_in` names the zone they
+    live in: then they are registered. Raises InvalidMapping where header and mapping disagree.
     """
     totals = Totals(last_row=after_row)
     known: set[str] = set()

@@ -10,13 +10,16 @@ from typing import Any
 from psycopg import Connection
 
 from lockstep.domain.content import Content
+from lockstep.domain.enrolment import NewEnrolment
 from lockstep.domain.measurement import Measurement
+from lockstep.domain.patient import NewPatient
 from lockstep.domain.protocol import content_hash, parse, to_document
-from lockstep.engine.agenda import bring_in_step
+from lockstep.engine.enrolment import enrol_many
+from lockstep.engine.patient import register_patients
 from lockstep.store.clock import now
 from lockstep.store.database import Database
 
-SLICE = 1000
+SLICE = 5000
 
 
 @dataclass(slots=True)
@@ -79,7 +82,8 @@ class SmallWorld:
             connection.execute(
                 "insert into switch_acceptance (organisation_id, switch_id, protocol_id, number, kind, version_number,"
                 " scope, effective, effective_at, first_at, last_at, generation, operation_id, client_key,"
-                " request_hash, accepted_by, accepted_at) values (%s, %s, %s, %s, 'publish', %s, 'everyone', %s, %s, %s, %s,"
+                " request_hash, accepted_by, accepted_at)"
+                " values (%s, %s, %s, %s, 'publish', %s, 'everyone', %s, %s, %s, %s,"
                 " case when %s then nextval('generation_seq') end, 0, %s, '', 'world', %s)",
                 [
                     organisation_id, switch_id, protocol_id, number, number, "instant" if at else "now", at,
@@ -99,58 +103,22 @@ class SmallWorld:
         """New patients are enrolled on the protocol from now on, with heads and rows; the enrolments in order."""
         enrolments: list[int] = []
         for begin in range(0, len(patients), SLICE):
-            with self.database.transaction(self.organisation_id) as connection:
-                made = self._enrol(connection, protocol_id, patients[begin : begin + SLICE], zone, anchor_on)
-            enrolments.extend(made)
+            made = register_patients(
+                self.database,
+                organisation_id=self.organisation_id,
+                patients=[NewPatient(patient, zone) for patient in patients[begin : begin + SLICE]],
+                actor="world",
+            )
+            enrolled = enrol_many(
+                self.database,
+                organisation_id=self.organisation_id,
+                enrolments=[
+                    NewEnrolment(patient.patient_id, self.program_id, protocol_id, anchor_on) for patient in made
+                ],
+                actor="world",
+            )
+            enrolments.extend(each.enrolment_id for each in enrolled)
         self.enrolment_of.update(zip(patients, enrolments, strict=True))
-        return enrolments
-
-    def _enrol(
-        self,
-        connection: Connection[Any],
-        protocol_id: int,
-        patients: Sequence[str],
-        zone: str,
-        anchor_on: date | None,
-    ) -> list[int]:
-        at = now(connection)
-        values: dict[str, Any] = {
-            "organisation_id": self.organisation_id,
-            "program_id": self.program_id,
-            "protocol_id": protocol_id,
-            "patients": list(patients),
-            "zone": zone,
-            "anchor_on": anchor_on or at.date(),
-            "at": at,
-        }
-        found = connection.execute(
-            "insert into patient (organisation_id, identifier) select %(organisation_id)s, p"
-            " from unnest(%(patients)s::text[]) p returning identifier, patient_id",
-            values,
-        )
-        numbers: dict[str, int] = {row[0]: row[1] for row in found}
-        values["patient_ids"] = [numbers[patient] for patient in patients]
-        connection.execute(
-            "insert into patient_zone (organisation_id, patient_id, number, zone, from_at, recorded_by)"
-            " select %(organisation_id)s, p, 1, %(zone)s, %(at)s, 'world' from unnest(%(patient_ids)s::bigint[]) p",
-            values,
-        )
-        found = connection.execute(
-            "insert into enrolment (organisation_id, patient_id, program_id, anchor_on, enrolled_at, recorded_by)"
-            " select %(organisation_id)s, p, %(program_id)s, %(anchor_on)s, %(at)s, 'world'"
-            " from unnest(%(patient_ids)s::bigint[]) p returning patient_id, enrolment_id",
-            values,
-        )
-        of_patient: dict[int, int] = {row[0]: row[1] for row in found}
-        enrolments = [of_patient[numbers[patient]] for patient in patients]
-        values["enrolment_ids"] = enrolments
-        connection.execute(
-            "insert into assignment (organisation_id, enrolment_id, number, protocol_id, from_at, recorded_by)"
-            " select %(organisation_id)s, e, 1, %(protocol_id)s, %(at)s, 'world' "
-            " from unnest(%(enrolment_ids)s::bigint[]) e",
-            values,
-        )
-        bring_in_step(connection, organisation_id=self.organisation_id, enrolment_ids=enrolments, now=at)
         return enrolments
 
 

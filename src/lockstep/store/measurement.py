@@ -102,6 +102,8 @@ def list_concerned(
     """
     values = {"organisation_id": organisation_id, "identifiers": array.texts(sorted(identifiers))}
     with connection.pipeline():
+        # A plan is kept while a fresh partition fills: one made for an empty table would read all of it later.
+        connection.execute("set local enable_seqscan = off")
         if len(identifiers) <= _FEW:
             connection.execute("set local plan_cache_mode = force_generic_plan")
         found = connection.execute(_SQL["list_concerned"], values)
