@@ -86,9 +86,7 @@ class World:
             self.database,
             organisation_id=self.organisation_id,
             enrolments=[
-                NewEnrolment(
-                    patient_id=patient.patient_id, program_id=self.program_id, protocol_id=protocol_id, **more
-                )
+                NewEnrolment(patient_id=patient.patient_id, program_id=self.program_id, protocol_id=protocol_id, **more)
                 for patient in patients
             ],
             actor="t.ester",
@@ -97,14 +95,13 @@ class World:
         self.enrolments.update(zip(names, found, strict=True))
         return found
 
-    def preview(self, kind: str, protocol_id: int, *, actor: str = "m.anager", **more: Any) -> Preview:
+    def preview(self, kind: str, protocol_id: int, /, **more: Any) -> Preview:
         return preview_switch(
             self.database,
             organisation_id=self.organisation_id,
             kind=kind,
             protocol_id=protocol_id,
-            actor=actor,
-            **{"reason": "a test", **more},
+            **{"actor": "m.anager", "reason": "a test", **more},
         )
 
     def accept(self, preview: Preview, *, key: str = "", actor: str = "m.anager", **more: Any) -> Accepted:
@@ -127,9 +124,9 @@ class World:
     def in_force(self, enrolment_id: int, at: datetime | None = None) -> tuple[int, int | None]:
         """Protocol and version in force for the enrolment at the instant (default: now)."""
         with self.database.transaction(self.organisation_id, read_only=True) as connection:
-            facts = load_enrolments(
-                connection, organisation_id=self.organisation_id, enrolment_ids=[enrolment_id]
-            )[enrolment_id]
+            facts = load_enrolments(connection, organisation_id=self.organisation_id, enrolment_ids=[enrolment_id])[
+                enrolment_id
+            ]
             world = load_world(
                 connection,
                 organisation_id=self.organisation_id,

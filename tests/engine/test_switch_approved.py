@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from tests.engine.switch_world import World, activity, content, found
 
 from lockstep.domain.preview import SwitchSettings
 from lockstep.domain.refusal import AlreadyAccepted, NotApproved, PreviewExpired, SamePerson
 from lockstep.engine.switch import approve_switch
 from lockstep.store.database import Database
-from tests.engine.switch_world import World, activity, content, found
 
 if TYPE_CHECKING:
     from tests.conftest import Clock

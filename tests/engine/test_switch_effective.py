@@ -4,10 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.engine.switch_world import World, activity, content, found
 
 from lockstep.domain.refusal import InThePast
 from lockstep.store.database import Database
-from tests.engine.switch_world import World, activity, content, found
 
 if TYPE_CHECKING:
     from tests.conftest import Clock

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import psycopg
 import pytest
+from tests.engine.switch_world import activity, content, found
 
 from lockstep.domain.refusal import AlreadyAccepted, InvalidSwitch, KeyUsedOtherwise, UnknownSwitch
 from lockstep.engine.switch import accept_switch
 from lockstep.store.database import Database
-from tests.engine.switch_world import activity, content, found
 
 
 def test_the_same_key_and_request_give_the_same_answer(database: Database, admin: psycopg.Connection) -> None:
@@ -59,9 +59,7 @@ def test_a_switch_of_another_organisation_does_not_exist(database: Database) -> 
     preview = world.preview("publish", world.protocol("p"), content=content(activity()))
     for organisation_id, switch_id in ((other.organisation_id, preview.switch_id), (world.organisation_id, 4711)):
         with pytest.raises(UnknownSwitch):
-            accept_switch(
-                database, organisation_id=organisation_id, switch_id=switch_id, client_key="k", actor="a"
-            )
+            accept_switch(database, organisation_id=organisation_id, switch_id=switch_id, client_key="k", actor="a")
 
 
 def test_a_key_is_needed(database: Database) -> None:

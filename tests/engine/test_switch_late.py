@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from tests.engine.switch_world import activity, content, found
 
 from lockstep.engine.switch import withdraw_switch
 from lockstep.store.database import Database
-from tests.engine.switch_world import activity, content, found
 
 if TYPE_CHECKING:
     from tests.conftest import Clock

@@ -1,12 +1,12 @@
 """Acceptance locks the protocol's control row, and neither locks nor writes a row of any patient."""
 
 import psycopg
+from tests.engine.switch_world import activity, content, found
 
 from lockstep.domain.switch import Effective
 from lockstep.engine import acceptance
 from lockstep.store import switch as store
 from lockstep.store.database import Database
-from tests.engine.switch_world import activity, content, found
 
 OF_PATIENTS = {
     "patient", "patient_zone", "enrolment", "assignment", "discharge", "personal_change", "pause", "agenda_head",

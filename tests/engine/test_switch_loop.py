@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.engine.switch_world import World, activity, found
 
 from lockstep.domain.refusal import SwitchLoop
 from lockstep.engine.switch import withdraw_switch
 from lockstep.store.database import Database
-from tests.engine.switch_world import World, activity, found
 
 if TYPE_CHECKING:
     from tests.conftest import Clock
@@ -51,9 +51,7 @@ def test_moving_back_while_the_move_is_to_come_is_refused_until_it_is_withdrawn(
     there = world.move(a, b, **LATER)
     with pytest.raises(SwitchLoop):
         world.preview("move", b, target_protocol_id=a)
-    withdraw_switch(
-        database, organisation_id=world.organisation_id, switch_id=there.switch_id, reason="no", actor="m"
-    )
+    withdraw_switch(database, organisation_id=world.organisation_id, switch_id=there.switch_id, reason="no", actor="m")
     world.move(b, a)
 
 

@@ -1,14 +1,14 @@
 """A version number is bought by a real change; agendas are recalculated only where schedules change."""
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.engine.switch_world import activity, content, every, found
 
 from lockstep.domain.refusal import InvalidSwitch, MissingReason, NothingInForce, NothingToSwitch, UnknownProtocol
 from lockstep.engine.switch import approve_switch
 from lockstep.store.database import Database
-from tests.engine.switch_world import activity, content, every, found
 
 if TYPE_CHECKING:
     from tests.conftest import Clock
@@ -81,7 +81,7 @@ def test_a_switch_needs_all_its_parts(database: Database) -> None:
     world = found(database)
     one, other = world.protocol("one"), world.protocol("other")
     this = content(activity())
-    for arguments in (
+    requests: tuple[dict[str, Any], ...] = (
         {"kind": "publish"},
         {"kind": "move"},
         {"kind": "move", "target_protocol_id": other, "content": this},
@@ -89,9 +89,10 @@ def test_a_switch_needs_all_its_parts(database: Database) -> None:
         {"kind": "publish", "content": this, "effective": "instant", "effective_at": datetime(2030, 1, 1)},  # noqa: DTZ001
         {"kind": "publish", "content": this, "effective": "civil", "effective_local": NOON},
         {"kind": "publish", "content": this, "enrolment_ids": [1]},
-    ):
+    )
+    for arguments in requests:
         with pytest.raises(InvalidSwitch):
-            world.preview(protocol_id=one, **arguments)  # type: ignore[arg-type]
+            world.preview(arguments.pop("kind"), one, **arguments)
     with pytest.raises(MissingReason):
         world.preview("publish", one, content=this, reason="  ")
     with pytest.raises(UnknownProtocol):

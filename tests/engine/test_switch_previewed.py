@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from tests.engine.switch_world import World, activity, content, every, found
 
 from lockstep.domain.preview import Preview
 from lockstep.domain.refusal import PersonalChangesInConflict
 from lockstep.engine.personal_change import set_personal_change
 from lockstep.engine.switch import approve_switch, show_switch
 from lockstep.store.database import Database
-from tests.engine.switch_world import World, activity, content, every, found
 
 if TYPE_CHECKING:
     from tests.conftest import Clock

@@ -4,12 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import psycopg
+from tests.engine.switch_world import World, activity, content, found
 
 from lockstep.domain.acceptance import Accepted
 from lockstep.domain.preview import Preview
 from lockstep.domain.refusal import Refusal, StalePreview, SwitchLoop
 from lockstep.store.database import Database
-from tests.engine.switch_world import World, activity, content, found
 
 
 def at_once(world: World, *requests: tuple[Preview, str]) -> list[Accepted | Refusal]:

@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.engine.switch_world import World, activity, content, found
 
 from lockstep.domain.preview import Preview
 from lockstep.domain.refusal import NothingToSwitch
 from lockstep.engine.switch import revert_switch
 from lockstep.store.database import Database
-from tests.engine.switch_world import World, activity, content, found
 
 if TYPE_CHECKING:
     from tests.conftest import Clock

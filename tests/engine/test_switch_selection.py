@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.engine.switch_world import activity, content, found
 
 from lockstep.domain.refusal import InvalidSwitch, NothingToSwitch, UnknownEnrolment
 from lockstep.domain.selection import Filter
 from lockstep.engine.enrolment import assign
 from lockstep.store.database import Database
-from tests.engine.switch_world import activity, content, found
 
 if TYPE_CHECKING:
     from tests.conftest import Clock
@@ -35,9 +35,7 @@ def test_continuing_a_first_batch_accepts_the_same_version_for_everyone(database
     protocol = world.protocol("p")
     world.publish(protocol, activity())
     anna, bram = world.enrol(protocol, ["anna", "bram"])
-    batch = world.accept(
-        world.preview("publish", protocol, content=LATER, scope="selection", chosen=Filter(first=1))
-    )
+    batch = world.accept(world.preview("publish", protocol, content=LATER, scope="selection", chosen=Filter(first=1)))
     everyone = world.accept(world.preview("publish", protocol, content=LATER))
     assert (batch.version_number, everyone.version_number) == (2, 2)
     assert everyone.number == batch.number + 1

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from tests.engine.switch_world import World, activity, content, found
 
 from lockstep.domain.acceptance import Accepted
 from lockstep.domain.refusal import AlreadyInForce, MissingReason, NotAccepted, StalePreview, UnknownSwitch
 from lockstep.engine.switch import show_switch, withdraw_switch
 from lockstep.store.database import Database
-from tests.engine.switch_world import World, activity, content, found
 
 if TYPE_CHECKING:
     from tests.conftest import Clock
@@ -93,9 +93,7 @@ def test_a_preview_made_before_a_withdrawal_no_longer_fits(database: Database, c
     assert not refused.value.same_effect
 
 
-def test_a_switch_accepted_and_withdrawn_since_leaves_the_effect_the_same(
-    database: Database, clock: "Clock"
-) -> None:
+def test_a_switch_accepted_and_withdrawn_since_leaves_the_effect_the_same(database: Database, clock: "Clock") -> None:
     world, protocol, anna, _ = scheduled(database, clock)
     preview = world.preview("publish", protocol, content=content(activity(opens="06:00")))
     between = world.publish(

@@ -93,7 +93,7 @@ def _span_of_civil(local: datetime, accepted_at: datetime) -> tuple[datetime, da
 
 
 def timing_hash(content: Content) -> str:
-    """SHA-256 of all that matters to schedules; a switch between contents with equal hashes leaves agendas as they are."""
+    """SHA-256 of all that matters to schedules; between contents with equal hashes agendas stay as they are."""
     document = to_document(content)
     activities = {}
     for activity, written in zip(content.activities, document["activities"], strict=True):
@@ -108,8 +108,8 @@ def timing_hash(content: Content) -> str:
 def draws_generation(new_timing_hash: str, publications: Sequence[Publication], *, at: datetime) -> bool:
     """Whether the publication changes schedules for anybody: its timing differs from a version in force or to come.
 
-    `publications` in order of number. Whoever the scope holds is under the last publication that is in force for everyone,
-    or under a later one.
+    `publications` in order of number. Whoever the scope holds is under the last publication that is in force for
+    everyone, or under a later one.
     """
     relevant: list[Publication] = []
     settled = False

@@ -1,4 +1,4 @@
-"""What a switch does to enrolments that share all facts: what is asked a week, what is open at E, how long nothing is."""
+"""What a switch does to enrolments that share all facts: what is asked a week, what is open at E, what gaps arise."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -51,9 +51,7 @@ class Effect:
     silent: set[str] = field(default_factory=set)
 
 
-def forecast(
-    switch: AcceptedSwitch, content: Content | None, world: World, outages: tuple[Span, ...] = ()
-) -> Forecast:
+def forecast(switch: AcceptedSwitch, content: Content | None, world: World, outages: tuple[Span, ...] = ()) -> Forecast:
     """The world as it would be with the switch accepted; `content` is that of its version."""
     own = world[switch.protocol_id]
     versions = dict(own.versions)
@@ -68,8 +66,8 @@ def effect_on(
 ) -> Effect | None:
     """The effect on that many enrolments with these facts; None when the switch does not concern them.
 
-    A switch concerns those whom its scope holds and whom its protocol governs at their E. With `undecided` an occurrence
-    open at E counts for the members who have not fulfilled it, otherwise for all.
+    A switch concerns those whom its scope holds and whom its protocol governs at their E. With `undecided` an
+    occurrence open at E counts for the members who have not fulfilled it, otherwise for all.
     """
     at = seen.switch.effective_for(facts.zones)
     without = segments(facts, seen.without)
@@ -165,7 +163,7 @@ def _add(counts: dict[str, int], key: str, count: int) -> None:
 
 
 def _measure_gap(effect: Effect, key: str, now_course: Course, course: Course) -> None:
-    """The longest civil time without an occurrence really asked, across E, where it exceeds both versions' longest gap."""
+    """The longest civil time without an occurrence really asked, across E, where both versions' gaps are shorter."""
     before, after = _schedule(effect.before, key), _schedule(effect.after, key)
     if before is None or after is None or effect.after.paused:
         return
@@ -185,9 +183,7 @@ def _measure_gap(effect: Effect, key: str, now_course: Course, course: Course) -
         effect.gaps[key] = (minutes, allowed)
 
 
-def _neighbours(
-    course: Course, key: str, at: datetime, back: timedelta
-) -> tuple[datetime | None, datetime | None]:
+def _neighbours(course: Course, key: str, at: datetime, back: timedelta) -> tuple[datetime | None, datetime | None]:
     """When the last occurrence before the instant was asked that stays asked, and when the first from it on is.
 
     One asked at once counts from its nominal opening, because a measurement taken since then counts for it.

@@ -41,9 +41,8 @@ def _of_activity(before: Activity, after: Activity | None) -> Iterator[Loosened]
 
 
 def _how(rule: Limit | Missed, other: Rule | None, after: Activity | None) -> str:
-    if other is None or type(other) is not type(rule):
+    if other is None or isinstance(other, OtherRule) or isinstance(other, Limit) != isinstance(rule, Limit):
         return "is removed"
-    assert not isinstance(other, OtherRule)
     if _SEVERITY[other.severity] < _SEVERITY[rule.severity]:
         return f"is {other.severity} instead of {rule.severity}"
     if isinstance(rule, Missed):

@@ -13,7 +13,7 @@ from lockstep.domain.switch import Effective, Scope, SwitchKind
 
 @dataclass(frozen=True, slots=True)
 class SwitchSettings:
-    """What an installation decides about switches: above how many patients, or where limits loosen, a second person approves."""
+    """What an installation decides: above how many patients, or where limits loosen, a second person approves."""
 
     approve_above_patients: int = 10_000
     approve_loosening: bool = True
@@ -32,7 +32,7 @@ class Rank(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """One thing to check before accepting; `patients` is how many it concerns, None when that is not counted by patient."""
+    """One thing to check before accepting; `patients` is how many it concerns, None when it concerns the content."""
 
     rank: Rank
     code: str
@@ -143,4 +143,3 @@ class Shown:
     withdrawn_at: datetime | None = None
     withdrawn_by: str | None = None
     content: Mapping[str, Any] | None = field(default=None, repr=False)
-

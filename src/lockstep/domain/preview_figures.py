@@ -89,7 +89,9 @@ def _fates(effects: Sequence[Effect]) -> tuple[Fates, ...]:
         for name in _COUNTS:
             for key, count in getattr(effect, name).items():
                 counts[effect.zone, effect.anchor_on.isoformat(), key][name] += count
-    return tuple(Fates(*key, **found) for key, found in sorted(counts.items()))
+    return tuple(
+        Fates(zone, anchor_on, key, *found.values()) for (zone, anchor_on, key), found in sorted(counts.items())
+    )
 
 
 def cautions_of(

@@ -8,9 +8,9 @@ from datetime import date
 class Filter:
     """Enrolments on the protocol that meet every condition given; the first so many of them in order of enrolment.
 
-    `anchored_from` and `anchored_until` bound the anchor of schedules (half open); `without_selections` leaves out members
-    of earlier selections, for a next batch; `members_of` keeps those of one. `assigned_protocols` keeps those whose own
-    last assignment is to one of these: the others came by a move.
+    `anchored_from` and `anchored_until` bound the anchor of schedules (half open). `without_selections` leaves out
+    members of earlier selections, for a next batch; `members_of` keeps those of one. `assigned_protocols` keeps those
+    whose own last assignment is to one of these: the others came by a move.
     """
 
     zones: tuple[str, ...] = ()
@@ -25,7 +25,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Enrolments frozen when a preview was made: how many, in words, and which of those named were not on the protocol."""
+    """Enrolments frozen when a preview was made; `skipped` are those named that were not on the protocol."""
 
     selection_id: int
     description: str

@@ -40,7 +40,7 @@ class ZoneSpan:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedSwitch:
-    """A switch on its protocol's timeline; `number` orders acceptances, `generation` is None when schedules did not change.
+    """A switch on its protocol's timeline; `number` orders acceptances, `generation` is None when schedules stayed.
 
     `first_at` is E in the first civil time zone: before it the switch is in force for nobody.
     """
@@ -78,7 +78,7 @@ def effective_instant(
     accepted_at: datetime,
     zones: tuple[ZoneSpan, ...],
 ) -> datetime:
-    """The first instant, not before acceptance, whose local date-time in the zone then in force is at or after the civil one.
+    """The first instant, not before acceptance, that shows the civil date-time or a later one in the zone of then.
 
     `zones` are ordered by `from_at`; the first is taken to hold before its own beginning too.
     """

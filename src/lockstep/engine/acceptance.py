@@ -38,7 +38,7 @@ def accept_switch(
     seen: int | None = None,
     signed_conflicts_by: str | None = None,
 ) -> Accepted:
-    """The switch is in force for each patient from E on, whatever the size of its scope; nothing of a patient is written.
+    """The switch is in force for each patient from E on, however many they are; nothing of a patient is written.
 
     E is the database's clock after the protocol's control row was locked, and at most 250 ms old at commit: else, and
     after anything transient, it is all done again. The same `client_key` with the same request gives the same answer
@@ -62,9 +62,7 @@ def accept_switch(
             if before is not None:
                 return before
             if claim.switch.target_protocol_id is not None:
-                move = Redirect(
-                    claim.switch.protocol_id, claim.switch.target_protocol_id, claim.switch.selection_id
-                )
+                move = Redirect(claim.switch.protocol_id, claim.switch.target_protocol_id, claim.switch.selection_id)
                 require_no_loop(connection, organisation_id, move, claim.redirects)
             _require_fitting(connection, organisation_id, claim, seen)
             _require_allowed(claim, signed_conflicts_by)
@@ -204,9 +202,7 @@ def _save(
     switch = claim.switch
     number = claim.last_switch_number + 1
     version_number, new_version, draws = _version(claim)
-    first_at, last_at = span_of(
-        switch.effective, switch.effective_local, switch.effective_at, accepted_at=claim.at
-    )
+    first_at, last_at = span_of(switch.effective, switch.effective_local, switch.effective_at, accepted_at=claim.at)
     generation, operation_id = store.save_acceptance(
         connection,
         organisation_id=organisation_id,

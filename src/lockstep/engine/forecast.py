@@ -10,8 +10,7 @@ from lockstep.domain.cohort import Cohort, reach, settled
 from lockstep.domain.content import Content
 from lockstep.domain.effect import Effect, effect_on, forecast, look_back
 from lockstep.domain.switch import AcceptedSwitch, Effective, ZoneSpan
-from lockstep.domain.timeline import Assigned, EnrolmentFacts, Span, World, in_force, segments
-from lockstep.engine.agenda import generation_at
+from lockstep.domain.timeline import Assigned, EnrolmentFacts, Span, World, generation_at, in_force, segments
 from lockstep.store import agenda as agenda_store
 from lockstep.store import preview as store
 from lockstep.store.database import Connection
@@ -24,7 +23,7 @@ _OUTAGES_REACH = timedelta(days=45)
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What a preview stands on: the world around a protocol, and on which protocols' heads to look for its enrolments."""
+    """What a preview stands on: the world around a protocol, and whose heads may belong to its enrolments."""
 
     organisation_id: int
     protocol_id: int
@@ -99,10 +98,8 @@ def list_strays(connection: Connection, ground: Ground) -> tuple[list[int], list
 def effects_of(
     connection: Connection, ground: Ground, switch: AcceptedSwitch, content: Content | None
 ) -> Iterator[Effect]:
-    """The effect on each group of those concerned, and on each single enrolment that facts of its own set apart. Locks: none."""
-    outages = load_outages(
-        connection, organisation_id=ground.organisation_id, since_at=ground.at - _OUTAGES_REACH
-    )
+    """The effect on each group of those concerned, and on those whom facts of their own set apart. Locks: none."""
+    outages = load_outages(connection, organisation_id=ground.organisation_id, since_at=ground.at - _OUTAGES_REACH)
     seen = forecast(switch, content, ground.world, outages)
     contents = chain.from_iterable(protocol.versions.values() for protocol in seen.with_it.values())
     recent_at = switch.first_at - look_back(contents) - reach(seen.with_it)
@@ -124,9 +121,7 @@ def effects_of(
 
 
 def _facts(group: store.Group, world: World, changed_at: datetime) -> EnrolmentFacts:
-    cohort = Cohort(
-        group.zone, group.anchor_on, group.assigned_at, group.assigned_protocol_id, group.selection_ids
-    )
+    cohort = Cohort(group.zone, group.anchor_on, group.assigned_at, group.assigned_protocol_id, group.selection_ids)
     cohort = settled(cohort, world, changed_at=changed_at)
     return EnrolmentFacts(
         patient_id=0,
@@ -170,7 +165,7 @@ def _individuals(
 
 
 def _shape_of(facts: EnrolmentFacts, question: store.Question) -> EnrolmentFacts:
-    """The facts without what has no part in a preview's figures, so that most of those set apart fall together again."""
+    """The facts that have a part in a preview's figures: most of those set apart fall together again."""
     timed = tuple(
         change for change in facts.personal_changes if change.field.partition(".")[0] not in ("rules", "plausible")
     )
@@ -187,4 +182,3 @@ def _shape_of(facts: EnrolmentFacts, question: store.Question) -> EnrolmentFacts
 
 def _without_old(facts: EnrolmentFacts, recent_at: datetime) -> tuple[Span, ...]:
     return tuple(pause for pause in facts.pauses if pause.until_at is None or pause.until_at > recent_at)
-

@@ -94,6 +94,7 @@ def preview_switch(
 
     return run_again(attempt, attempts=10)
 
+
 def _require_complete(asked: Asked) -> None:
     wanted = {
         "content": (asked.kind is SwitchKind.PUBLISH, asked.content is not None),
@@ -216,9 +217,7 @@ def _controls(connection: Connection, organisation_id: int, asked: Asked) -> tup
     return control[:2], target[0]
 
 
-def _freeze(
-    connection: Connection, organisation_id: int, asked: Asked, actor: str, ground: Ground
-) -> Selection | None:
+def _freeze(connection: Connection, organisation_id: int, asked: Asked, actor: str, ground: Ground) -> Selection | None:
     if asked.scope is Scope.EVERYONE:
         return None
     joined_ids, left_ids = list_strays(connection, ground)
@@ -252,9 +251,7 @@ def _require_some_effect(
         )
         return
     assert asked.content is not None
-    publications = store.list_publications(
-        connection, organisation_id=organisation_id, protocol_id=asked.protocol_id
-    )
+    publications = store.list_publications(connection, organisation_id=organisation_id, protocol_id=asked.protocol_id)
     last = publications[-1] if publications else None
     if last is None or last.content_hash != content_hash(asked.content) or last.last_at > max(last_at, at):
         return
@@ -285,10 +282,8 @@ def _require_somebody_watched(asked: Asked, effects: Sequence[Effect]) -> None:
         )
 
 
-def _contents(
-    effects: Sequence[Effect], ground: Ground, asked: Asked
-) -> tuple[Content | None, Content | None]:
-    """The contents that most of those concerned have before and after; with nobody concerned, those of the timelines' ends."""
+def _contents(effects: Sequence[Effect], ground: Ground, asked: Asked) -> tuple[Content | None, Content | None]:
+    """The contents that most of those concerned have before and after; with nobody concerned, the last published."""
     before = _most(effects, lambda effect: effect.before)
     own = ground.world[asked.protocol_id]
     if before is None:
@@ -334,9 +329,7 @@ def _count(
         seen_target_number=seen_target_number,
     )
     removed = [activity.key for activity in figures.activities if activity.change == "removed"]
-    open_alerts = (
-        preview_store.count_open_alerts(connection, question, activity_keys=removed) if removed else {}
-    )
+    open_alerts = preview_store.count_open_alerts(connection, question, activity_keys=removed) if removed else {}
     cautions = cautions_of(
         effects,
         figures,
@@ -347,9 +340,7 @@ def _count(
     return figures, cautions
 
 
-def _conflicts(
-    changed: Sequence[preview_store.ChangedField], before: Content, after: Content
-) -> Iterator[Conflict]:
+def _conflicts(changed: Sequence[preview_store.ChangedField], before: Content, after: Content) -> Iterator[Conflict]:
     """Fields whose live personal changes the new content locks or has no place for; what follows it ends by itself."""
     for each in changed:
         replaced = None if each.replaced is None else canonical_json(each.replaced)

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from lockstep.domain.acceptance import Accepted
+from lockstep.domain.operation import OperationState
 from lockstep.domain.preview import Preview, Shown, SwitchSettings
 from lockstep.domain.protocol_document import parse
 from lockstep.domain.refusal import AlreadyInForce, MissingReason, NotAccepted, NothingToSwitch, UnknownSwitch
@@ -10,28 +11,28 @@ from lockstep.domain.selection import Filter
 from lockstep.domain.switch import Effective, Scope, SwitchKind
 from lockstep.engine.acceptance import accept_switch, approve_switch
 from lockstep.engine.audit import record_entry
+from lockstep.engine.operation import advance
 from lockstep.engine.preview import preview_switch
 from lockstep.store import switch as store
 from lockstep.store.clock import now
 from lockstep.store.database import Connection, Database, run_again
 
 __all__ = [
-    "accept_switch", "approve_switch", "list_switches", "preview_switch", "revert_switch", "show_switch", "withdraw_switch",
+    "accept_switch", "approve_switch", "list_switches", "preview_switch", "revert_switch", "show_switch",
+    "withdraw_switch",
 ]  # fmt: skip
 
 _ATTEMPTS = 30
 _MARGIN = timedelta(seconds=1)
-"""A withdrawal must be known before the switch is in force for anybody: its commit may be 250 ms late, and clocks are read."""
+"""A withdrawal must be known before the switch is in force for anybody, and its commit may be 250 ms late."""
 MOST_LISTED = 1000
 
 
-def withdraw_switch(
-    database: Database, *, organisation_id: int, switch_id: int, reason: str, actor: str
-) -> Shown:
+def withdraw_switch(database: Database, *, organisation_id: int, switch_id: int, reason: str, actor: str) -> Shown:
     """The scheduled switch never comes into force; withdrawing it again changes nothing.
 
     Raises UnknownSwitch, NotAccepted, MissingReason, and AlreadyInForce from a second before its first instant on.
-    Locks: the protocol's control row, for update.
+    Locks: the protocol's control row, for update, then the operation's row.
     """
     if not 0 < len(reason.strip()) <= 1000:
         raise MissingReason(where="reason")
@@ -63,10 +64,17 @@ def _withdraw(
         organisation_id=organisation_id,
         switch_id=accepted.switch_id,
         protocol_id=accepted.protocol_id,
-        operation_id=accepted.operation_id,
         reason=reason,
         actor=actor,
         withdrawn_at=at,
+    )
+    advance(
+        connection,
+        organisation_id=organisation_id,
+        operation_id=accepted.operation_id,
+        to=OperationState.SUPERSEDED,
+        actor=actor,
+        reason="The switch was withdrawn before it took effect.",
     )
     record_entry(
         connection,
@@ -90,7 +98,7 @@ def revert_switch(
     effective_at: datetime | None = None,
     settings: SwitchSettings | None = None,
 ) -> Preview:
-    """A preview of the switch forward to what was before: the former content for the same scope, or the way back of those moved.
+    """A preview of the switch forward to what was before: the former content for the same scope, or the move back.
 
     Raises UnknownSwitch, NotAccepted, NothingToSwitch when nothing was before, and what `preview_switch` raises.
     """

@@ -33,8 +33,8 @@ class Group:
 class Question:
     """For whom a preview counts: heads on `protocol_id`, and behind ones on the others; one selection if given.
 
-    `generations` belong to `protocol_ids`, as does in force at `at`. Assignments since `recent_at` are told apart one by
-    one, earlier ones by the `boundaries` between which they lie.
+    `generations` (in force at `at`) belong to `protocol_ids`. Assignments since `recent_at` are told apart one by one,
+    earlier ones by the `boundaries` between which they lie.
     """
 
     organisation_id: int
@@ -73,9 +73,7 @@ class ChangedField:
     examples: tuple[int, ...]
 
 
-def list_moves(
-    connection: Connection[Any], *, organisation_id: int
-) -> list[tuple[int, int, datetime, datetime]]:
+def list_moves(connection: Connection[Any], *, organisation_id: int) -> list[tuple[int, int, datetime, datetime]]:
     """Every move not withdrawn: from which protocol to which, first and last instant. Locks: none."""
     return list(connection.execute(_SQL["list_moves"], {"organisation_id": organisation_id}))
 
@@ -91,7 +89,7 @@ def list_groups(connection: Connection[Any], question: Question) -> list[Group]:
 def list_group_rows(
     connection: Connection[Any], question: Question
 ) -> dict[Key, dict[str, dict[tuple[datetime, datetime], int]]]:
-    """Per group and activity: how many members' earliest undecided occurrence is judged and opened when. Locks: none."""
+    """Per group and activity: how many members' earliest undecided occurrence is which. Locks: none."""
     found: dict[Key, dict[str, dict[tuple[datetime, datetime], int]]] = defaultdict(lambda: defaultdict(dict))
     for row in connection.execute(_SQL["list_group_rows"], question.values()):
         found[_key(row)][row[6]][row[7], row[8]] = row[9]

@@ -60,9 +60,7 @@ def freeze_selection(
     return Selection(selection_id, description, member_count, skipped)
 
 
-def list_unknown(
-    connection: Connection[Any], *, organisation_id: int, enrolment_ids: Sequence[int]
-) -> list[int]:
+def list_unknown(connection: Connection[Any], *, organisation_id: int, enrolment_ids: Sequence[int]) -> list[int]:
     """The first ten of these numbers that are no enrolments. Locks: none."""
     values = {"organisation_id": organisation_id, "enrolment_ids": list(enrolment_ids)}
     return [row[0] for row in connection.execute(_SQL["list_unknown"], values)]
@@ -86,18 +84,14 @@ def list_members(
     return [row[0] for row in connection.execute(_SQL["list_members"], values)]
 
 
-def find_selection(
-    connection: Connection[Any], *, organisation_id: int, selection_id: int
-) -> Selection | None:
+def find_selection(connection: Connection[Any], *, organisation_id: int, selection_id: int) -> Selection | None:
     """The selection with its size. Locks: none."""
     values = {"organisation_id": organisation_id, "selection_id": selection_id}
     row = connection.execute(_SQL["get_selection"], values).fetchone()
     return None if row is None else Selection(*row)
 
 
-def share_a_member(
-    connection: Connection[Any], *, organisation_id: int, selection_ids: Iterable[int]
-) -> bool:
+def share_a_member(connection: Connection[Any], *, organisation_id: int, selection_ids: Iterable[int]) -> bool:
     """Whether some enrolment is in all of these selections. Locks: none."""
     values = {"organisation_id": organisation_id, "selection_ids": sorted(set(selection_ids))}
     row = connection.execute(_SQL["share_a_member"], values).fetchone()

@@ -108,7 +108,9 @@ class Since:
     withdrawn: bool
 
 
-def insert_switch(connection: Connection[Any], *, organisation_id: int, figures: object, content: object, **columns: Any) -> int:
+def insert_switch(
+    connection: Connection[Any], *, organisation_id: int, figures: object, content: object, **columns: Any
+) -> int:
     """The switch is kept as previewed; returns its number. Locks: the new row."""
     values = {
         "organisation_id": organisation_id,
@@ -157,8 +159,10 @@ def claim_acceptance(
     )
 
 
-def save_acceptance(connection: Connection[Any], *, organisation_id: int, detail: object, **values: Any) -> tuple[int | None, int]:
-    """The switch is accepted and a worker told; returns the generation drawn, if any, and the operation. Locks: new rows."""
+def save_acceptance(
+    connection: Connection[Any], *, organisation_id: int, detail: object, **values: Any
+) -> tuple[int | None, int]:
+    """The switch is accepted and a worker told; returns generation (None: not drawn) and operation. Locks: new rows."""
     with connection.pipeline():
         found = connection.execute(
             _SQL["accept_switch"], {"organisation_id": organisation_id, "detail": Jsonb(detail), **values}
@@ -169,8 +173,10 @@ def save_acceptance(connection: Connection[Any], *, organisation_id: int, detail
     return row[0], row[1]
 
 
-def get_control(connection: Connection[Any], *, organisation_id: int, protocol_id: int) -> tuple[int, int, str, int] | None:
-    """The protocol's last switch number, last version number, title and program; None when there is no such protocol. Locks: none."""
+def get_control(
+    connection: Connection[Any], *, organisation_id: int, protocol_id: int
+) -> tuple[int, int, str, int] | None:
+    """The protocol's last switch number, last version number, title and program; None if unknown. Locks: none."""
     return connection.execute(
         _SQL["get_control"], {"organisation_id": organisation_id, "protocol_id": protocol_id}
     ).fetchone()
@@ -250,19 +256,17 @@ def save_withdrawal(
     organisation_id: int,
     switch_id: int,
     protocol_id: int,
-    operation_id: int,
     reason: str,
     actor: str,
     withdrawn_at: datetime,
 ) -> None:
-    """The switch is withdrawn and its operation ended. Locks: those rows, under the held control row."""
+    """The switch is withdrawn. Locks: the new row, under the held control row."""
     connection.execute(
         _SQL["withdraw_switch"],
         {
             "organisation_id": organisation_id,
             "switch_id": switch_id,
             "protocol_id": protocol_id,
-            "operation_id": operation_id,
             "reason": reason,
             "actor": actor,
             "withdrawn_at": withdrawn_at,
@@ -302,9 +306,9 @@ def list_switches(
 
 
 def _switch(row: Sequence[Any]) -> Switch:
-    return Switch(
-        row[0], SwitchKind(row[1]), *row[2:9], Scope(row[9]), row[10], Effective(row[11]), *row[12:]
-    )
+    typed = [*row]
+    typed[1], typed[9], typed[11] = SwitchKind(row[1]), Scope(row[9]), Effective(row[11])
+    return Switch(*typed)
 
 
 def _publication(row: Sequence[Any]) -> Publication:

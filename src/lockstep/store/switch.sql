@@ -358,10 +358,10 @@ told as (
         %(organisation_id)s,
         started.operation_id,
         %(accepted_at)s,
-        'started',
+        'operation.accepted',
         'accepted',
         %(actor)s,
-        %(detail)s
+        jsonb_build_object('kind', 'recalculation', 'sentence', %(sentence)s::text, 'switch', %(detail)s::jsonb)
     from started
 ),
 recorded as (
@@ -455,37 +455,15 @@ where w.organisation_id = %(organisation_id)s
     and w.switch_id = %(switch_id)s;
 
 -- name: withdraw_switch
--- The switch is withdrawn, and the protocol's number moves on: previews made before no longer fit. Its operation ends.
+-- The switch is withdrawn, and the protocol's number moves on: previews made before no longer fit.
 -- Deferred: the commit is refused when the instant of withdrawal is older than 250 ms.
--- Locks: the new rows and the operation's row, under the held control row.
+-- Locks: the new row, under the held control row.
 with advanced as (
     update protocol_control
     set last_switch_number = last_switch_number + 1
     where organisation_id = %(organisation_id)s
         and protocol_id = %(protocol_id)s
     returning protocol_id
-),
-ended as (
-    update operation
-    set state = 'superseded',
-        reason = 'The switch was withdrawn before it took effect.',
-        ended_at = %(withdrawn_at)s
-    where organisation_id = %(organisation_id)s
-        and operation_id = %(operation_id)s
-        and ended_at is null
-    returning operation_id
-),
-told as (
-    insert into operation_event (organisation_id, operation_id, at, type, state, actor, data)
-    select
-        %(organisation_id)s,
-        ended.operation_id,
-        %(withdrawn_at)s,
-        'superseded',
-        'superseded',
-        %(actor)s,
-        jsonb_build_object('reason', 'The switch was withdrawn before it took effect.')
-    from ended
 )
 insert into switch_withdrawal (organisation_id, switch_id, reason, withdrawn_by, withdrawn_at)
 select
