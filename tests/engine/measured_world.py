@@ -60,7 +60,7 @@ class Measured:
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         """What the tables hold."""
-        return self.admin.execute(query).fetchall()  # type: ignore[call-overload, no-any-return]
+        return self.admin.execute(query).fetchall()
 
     def decided(self) -> list[tuple[str, str, str]]:
         """Decided occurrences as first judged: date, slot, state."""

@@ -1,11 +1,12 @@
 """Recording shows that ingestion is alive, at most once a second."""
 
+import time
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
-from lockstep.engine import measurement
+from lockstep.engine import measurement, outage
 from lockstep.proof.small_world import weighed
 from lockstep.store.database import Database
 
@@ -21,9 +22,9 @@ def test_signs_of_life(
     world = Measured(database, admin, clock.set)
     beats: list[int] = []
     monkeypatch.setattr(measurement, "BEAT_SECONDS", 1.0)
-    monkeypatch.setattr(measurement.outage, "beat", lambda _, organisation_id, source: beats.append(organisation_id))
+    monkeypatch.setattr(outage, "beat", lambda _, organisation_id, source: beats.append(organisation_id))
     ticks = iter([10.0, 10.5, 11.0])
-    monkeypatch.setattr(measurement.time, "monotonic", lambda: next(ticks))
+    monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
     for n in range(3):
         measurement.show_alive(database, world.organisation_id)
         assert len(beats) == (1, 1, 2)[n]

@@ -1,7 +1,7 @@
 """What cannot be believed or placed is set aside with its reason; an untrusted clock gives way to the receipt."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -39,7 +39,8 @@ def test_another_organisation_does_not_know_the_patient(
 def test_implausible(
     database: Database, clock: "Clock", admin: psycopg.Connection, bounds: dict[str, int] | None
 ) -> None:
-    world = Measured(database, admin, clock.set, **({"plausible": bounds} if bounds else {}))
+    plausible: dict[str, Any] = {"plausible": bounds} if bounds else {}
+    world = Measured(database, admin, clock.set, **plausible)
     answers = world.record_all([weighed("anna", "1", MORNING, "800"), weighed("anna", "2", MORNING, "59")], at=MORNING)
     assert answers == [Outcome.SET_ASIDE, Outcome.SET_ASIDE if bounds else Outcome.STORED]
     assert world.ask("select count(*) from alert") == [(0,)]

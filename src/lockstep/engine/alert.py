@@ -4,8 +4,6 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from psycopg import Connection
-
 from lockstep.domain.alert import Alert, Sample, broken_limits, is_late
 from lockstep.domain.content import Activity
 from lockstep.domain.rule import Missed
@@ -13,6 +11,7 @@ from lockstep.domain.timeline import Segment
 from lockstep.engine.course import OwnCourse
 from lockstep.engine.matching import Agenda, Stored
 from lockstep.store import alert as store
+from lockstep.store.database import Connection
 
 IN_TIME_AFTER_ALL = "A measurement taken in time arrived late."
 
@@ -66,7 +65,7 @@ def _alerts(each: Stored, enrolment_id: int, segment: Segment, activity: Activit
 
 
 def take_back_missed(
-    connection: Connection[Any],
+    connection: Connection,
     *,
     organisation_id: int,
     corrected: Sequence[tuple[Agenda, tuple[str, Any, str]]],

@@ -7,8 +7,6 @@ from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from psycopg import Connection
-
 from lockstep.domain.agenda import Course, Row, activity_of, earliest_undecided, occurrences
 from lockstep.domain.content import Activity
 from lockstep.domain.occurrence import Key, Occurrence
@@ -27,7 +25,7 @@ from lockstep.domain.timeline import (
 from lockstep.store import agenda as agenda_store
 from lockstep.store import measurement as store
 from lockstep.store import timeline as facts_store
-from lockstep.store.database import Database
+from lockstep.store.database import Connection, Database
 
 _EVER = datetime(1900, 1, 1, tzinfo=UTC)
 _NO_SWITCH: store.Mark = (0, 0)
@@ -148,7 +146,7 @@ class Memory:
         self._timelines: dict[tuple[Any, ...], tuple[Segment, ...]] = {}
         self._courses: dict[tuple[Any, ...], SharedCourse] = {}
 
-    def recall(self, connection: Connection[Any], *, organisation_id: int, protocol_ids: Iterable[int]) -> set[int]:
+    def recall(self, connection: Connection, *, organisation_id: int, protocol_ids: Iterable[int]) -> set[int]:
         """The protocols are remembered, if not as they stand now; returns them with all that their moves lead to."""
         wanted = set(protocol_ids)
         if any((organisation_id, each) not in self._protocols for each in wanted):
@@ -161,7 +159,7 @@ class Memory:
 
     def world(
         self,
-        connection: Connection[Any],
+        connection: Connection,
         *,
         organisation_id: int,
         protocol_ids: Iterable[int],
@@ -196,7 +194,7 @@ class Memory:
 
     def shared(
         self,
-        connection: Connection[Any],
+        connection: Connection,
         *,
         organisation_id: int,
         protocol: ProtocolFacts,
@@ -220,14 +218,14 @@ class Memory:
             course = self._courses[(*key, known, outages)] = SharedCourse(protocol, in_it.timeline, in_it)
         return course
 
-    def recall_cohorts(self, connection: Connection[Any], *, organisation_id: int, cohort_ids: Collection[int]) -> None:
+    def recall_cohorts(self, connection: Connection, *, organisation_id: int, cohort_ids: Collection[int]) -> None:
         """Zone and anchor of the cohorts are remembered. Locks: none."""
         missing = [each for each in set(cohort_ids) if (organisation_id, each) not in self._cohorts]
         if missing:
             found = agenda_store.list_cohorts(connection, organisation_id=organisation_id, cohort_ids=sorted(missing))
             self._cohorts.update({(organisation_id, each): found[each] for each in found})
 
-    def _cohort(self, connection: Connection[Any], organisation_id: int, cohort_id: int) -> tuple[str, date]:
+    def _cohort(self, connection: Connection, organisation_id: int, cohort_id: int) -> tuple[str, date]:
         if (organisation_id, cohort_id) not in self._cohorts:
             self.recall_cohorts(connection, organisation_id=organisation_id, cohort_ids=[cohort_id])
         return self._cohorts[organisation_id, cohort_id]

@@ -4,9 +4,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
-
-from psycopg import Connection
 
 from lockstep.domain.agenda import Head, Row, activity_keys, activity_of, occurrences
 from lockstep.domain.content import Activity
@@ -19,6 +16,7 @@ from lockstep.engine.course import Memory, NotShared, OwnCourse, SharedCourse
 from lockstep.store import agenda as agenda_store
 from lockstep.store import measurement as store
 from lockstep.store import timeline as facts_store
+from lockstep.store.database import Connection
 
 _OUTAGES_REACH = timedelta(days=45)
 _FULFILLED = (OccurrenceState.FULFILLED, OccurrenceState.FULFILLED_LATE)
@@ -72,7 +70,7 @@ class Agendas:
 
     def __init__(
         self,
-        connection: Connection[Any],
+        connection: Connection,
         memory: Memory,
         *,
         organisation_id: int,

@@ -9,9 +9,6 @@ from datetime import datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import psycopg
-from psycopg import Connection
-
 from lockstep.domain.agenda import Row
 from lockstep.domain.alert import merged
 from lockstep.domain.measurement import Bounds, Measurement, Outcome, implausible, instant_of_judging
@@ -26,8 +23,8 @@ from lockstep.engine.matching import Agenda, Agendas, Found, Stored
 from lockstep.store import agenda as agenda_store
 from lockstep.store import alert as alert_store
 from lockstep.store import measurement as store
-from lockstep.store.database import Database
-from lockstep.store.transient import is_transient, run_again
+from lockstep.store.database import Connection, Database
+from lockstep.store.transient import is_about_data, is_transient, run_again
 
 ATTEMPTS = 12
 """How often a batch is tried while the database fails transiently: some 15 s. Then the sender must send again."""
@@ -99,7 +96,9 @@ def record_measurements(
         return run_again(lambda: _record(database, organisation_id, items, all_or_nothing), attempts=ATTEMPTS)
     except _NotAll as refused:
         return refused.outcomes
-    except (psycopg.DataError, psycopg.IntegrityError, UnicodeError) as fault:
+    except Exception as fault:
+        if not is_about_data(fault):
+            raise
         refusal = InvalidMeasurement(f"The database refuses it: {_first_line(fault)}", mend="Correct it.")
     if len(items) == 1:
         return [_refused(refusal)]
@@ -121,7 +120,7 @@ def show_alive(database: Database, organisation_id: int) -> None:
     last[organisation_id] = at
     try:
         outage.beat(database, organisation_id=organisation_id, source=_SOURCE)
-    except psycopg.Error as error:
+    except Exception as error:
         if not is_transient(error):
             raise
         last.pop(organisation_id, None)
@@ -151,7 +150,7 @@ def _record(database: Database, organisation_id: int, items: Sequence[Item], all
 
 
 def _take_in(
-    connection: Connection[Any],
+    connection: Connection,
     memory: Memory,
     organisation_id: int,
     sent: dict[store.SourceKey, _Sent],
@@ -224,7 +223,7 @@ def _implausible(item: Measurement, at: datetime, agendas: Sequence[Agenda]) -> 
 
 
 def _save(
-    connection: Connection[Any],
+    connection: Connection,
     organisation_id: int,
     agendas: Agendas,
     taken: Sequence[_Sent],
@@ -267,7 +266,7 @@ def _save(
     alert_store.raise_alerts(connection, organisation_id=organisation_id, alerts=alerts, raised_at=agendas.now)
 
 
-def _save_found(connection: Connection[Any], organisation_id: int, found: Found, now: datetime) -> None:
+def _save_found(connection: Connection, organisation_id: int, found: Found, now: datetime) -> None:
     agenda_store.save_decisions(connection, organisation_id=organisation_id, decisions=found.decisions, decided_at=now)
     if found.corrections:
         store.save_corrections(
@@ -296,7 +295,7 @@ def _save_found(connection: Connection[Any], organisation_id: int, found: Found,
     agenda_store.delete_rows(connection, organisation_id=organisation_id, keys=gone)
 
 
-def _count_misses_again(connection: Connection[Any], organisation_id: int, found: Found) -> None:
+def _count_misses_again(connection: Connection, organisation_id: int, found: Found) -> None:
     """The rows of corrected activities know how many occurrences before them were missed in a row."""
     for enrolment_id, key in {(agenda.enrolment_id, each.activity_key) for agenda, each in found.corrected}:
         agenda = next(each for each, _ in found.corrected if each.enrolment_id == enrolment_id)

@@ -175,7 +175,7 @@ def _counts(url: str, organisation_id: int) -> tuple[int, int, int]:
     return row[0], row[1], row[2]
 
 
-def run(url: str, *, patients: int, batch: int, clients: int, singles: int) -> list[Figures]:
+def run(url: str, *, patients: int, batch: int, clients: int, singles: int, posters: int) -> list[Figures]:
     """Loads a world and measures both ways; the values for single posts are taken out of the batches."""
     with Database(url) as database:
         started = time.perf_counter()
@@ -187,7 +187,7 @@ def run(url: str, *, patients: int, batch: int, clients: int, singles: int) -> l
     one_by_one, rest = made[:singles], made[singles:]
     return [
         measure(url, world.organisation_id, rest, clients=clients, batch=batch),
-        *([measure(url, world.organisation_id, one_by_one, clients=clients, batch=1)] if singles else []),
+        *([measure(url, world.organisation_id, one_by_one, clients=posters, batch=1)] if singles else []),
     ]
 
 
@@ -199,8 +199,15 @@ def main() -> None:
     arguments.add_argument("--batch", type=int, default=1500)
     arguments.add_argument("--clients", type=int, default=2)
     arguments.add_argument("--singles", type=int, default=3000)
+    arguments.add_argument("--posters", type=int, default=6, help="processes that send single posts")
     given = arguments.parse_args()
-    options = {"patients": given.patients, "batch": given.batch, "clients": given.clients, "singles": given.singles}
+    options = {
+        "posters": given.posters,
+        "patients": given.patients,
+        "batch": given.batch,
+        "clients": given.clients,
+        "singles": given.singles,
+    }
     if given.url:
         figures = run(given.url, **options)
     else:

@@ -7,8 +7,6 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from psycopg import Connection
-
 from lockstep.domain.content import Content
 from lockstep.domain.enrolment import NewEnrolment
 from lockstep.domain.measurement import Measurement
@@ -17,7 +15,7 @@ from lockstep.domain.protocol import content_hash, parse, to_document
 from lockstep.engine.enrolment import enrol_many
 from lockstep.engine.patient import register_patients
 from lockstep.store.clock import now
-from lockstep.store.database import Database
+from lockstep.store.database import Connection, Database
 
 SLICE = 5000
 
@@ -141,7 +139,7 @@ def found(database: Database, key: str = "world") -> SmallWorld:
     return SmallWorld(database, organisation_id, program_id)
 
 
-def _one(connection: Connection[Any], query: Any, values: Sequence[Any]) -> int:
+def _one(connection: Connection, query: Any, values: Sequence[Any]) -> int:
     row = connection.execute(query, values).fetchone()
     assert row is not None
     number: int = row[0]

@@ -46,6 +46,11 @@ def _say_nothing(error: psycopg.Error, attempt: int) -> None:
     del error, attempt
 
 
+def is_about_data(error: BaseException) -> bool:
+    """Whether what was sent cannot be kept as it is: doing it again would fail again, other data would not."""
+    return isinstance(error, psycopg.DataError | psycopg.IntegrityError | UnicodeError)
+
+
 def run_again(
     work: Callable[[], T],
     *,
