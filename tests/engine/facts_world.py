@@ -16,7 +16,7 @@ START = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 def at(day: int, hour: float = 0) -> datetime:
-    """The instant so many hours after 00:00 UTC of a day of March 2026; the 2nd is a Monday, Amsterdam is an hour ahead."""
+    """So many hours after 00:00 UTC of a day of March 2026; the 2nd is a Monday, Amsterdam an hour ahead."""
     return START + timedelta(days=day - 2, hours=hour)
 
 

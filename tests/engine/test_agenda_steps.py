@@ -1,4 +1,4 @@
-"""Agendas brought in step one change at a time, early or late, are those computed once from all facts (invariant S9)."""
+"""Agendas brought in step one change at a time are those computed once from all facts (invariant S9)."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ half_hours = st.integers(48, 48 * 6).map(lambda n: at(1, n / 2))
 
 @dataclass(frozen=True)
 class Plan:
-    """What happens in a run: switches with when they are accepted, afterwards entered pauses, when somebody recalculates."""
+    """What happens in a run: switches, pauses with when they are entered, and recalculations."""
 
     facts: EnrolmentFacts
     switches: tuple[AcceptedSwitch, ...]
@@ -96,7 +96,7 @@ class Run:
         return bool(unseen) or reached
 
     def decide(self, until_at: datetime) -> None:
-        """Whatever is due up to the instant is judged, after it was brought in step; some is fulfilled halfway through."""
+        """Whatever is due up to the instant is judged, in step; some is fulfilled halfway through."""
         while self.row is not None:
             halfway = self.row.opens_at + (self.row.closes_at - self.row.opens_at) / 2
             is_fulfilled = (
@@ -128,7 +128,7 @@ def row_of(found: Occurrence) -> Row:
 def test_step_by_step_is_the_same_as_at_once(plan: Plan) -> None:
     run = Run(plan)
     run.bring_in_step(plan.facts.enrolled_at)
-    entered = {entered_at: span for entered_at, span in plan.pauses}
+    entered = dict(plan.pauses)
     for instant in sorted({*(each for each in plan.recalculated_at if each > plan.facts.enrolled_at), *entered, ENDS}):
         run.decide(instant)
         if instant in entered:

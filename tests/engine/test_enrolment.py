@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from tests.engine.facts_world import at, dump, made_anew, rows, weighed
+from tests.engine.switch_world import World, activity, found
 
 from lockstep.domain.enrolment import NewEnrolment
 from lockstep.domain.patient import NewPatient
@@ -28,8 +30,6 @@ from lockstep.engine.measurement import record_measurement
 from lockstep.engine.organisation import create_organisation
 from lockstep.engine.patient import change_zone, find_patients, register_patients
 from lockstep.store.database import Database
-from tests.engine.facts_world import at, dump, made_anew, rows, weighed
-from tests.engine.switch_world import World, activity, found
 
 if TYPE_CHECKING:
     from tests.conftest import Clock
@@ -213,9 +213,7 @@ def test_an_assignment_can_be_planned_and_replaced_but_not_backdated(
     )
     assert admin.execute("select next_change_at from agenda_head").fetchone() == (at(5),)
     assert [world.in_force(anna, at(4))[0], world.in_force(anna, at(5))[0]] == [first, second]
-    assign(
-        database, organisation_id=organisation_id, enrolment_id=anna, protocol_id=third, from_at=at(4), actor="t"
-    )
+    assign(database, organisation_id=organisation_id, enrolment_id=anna, protocol_id=third, from_at=at(4), actor="t")
     assert [world.in_force(anna, at(3))[0], world.in_force(anna, at(6))[0]] == [first, third]
     with pytest.raises(NotAtThisTime):
         assign(

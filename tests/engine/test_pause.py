@@ -5,16 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from tests.engine.facts_world import at, dump, judge_missed, made_anew, rows, weighed
+from tests.engine.switch_world import World, activity, found
 
 from lockstep.domain.occurrence import OccurrenceState
 from lockstep.domain.pause import Pause
 from lockstep.domain.refusal import AlreadyPaused, Discharged, MissingReason, NoSuchPause, NotAtThisTime
 from lockstep.engine.enrolment import discharge
+from lockstep.engine.measurement import record_measurement
 from lockstep.engine.pause import pause, resume
 from lockstep.engine.timeline import answer_agenda
 from lockstep.store.database import Database
-from tests.engine.facts_world import at, dump, judge_missed, made_anew, rows
-from tests.engine.switch_world import World, activity, found
 
 if TYPE_CHECKING:
     from tests.conftest import Clock
@@ -120,9 +121,6 @@ def test_a_planned_pause_changes_nothing_before_and_can_be_taken_back(
 
 
 def test_what_was_measured_before_a_pause_stays(world: World, clock: "Clock", database: Database) -> None:
-    from lockstep.engine.measurement import record_measurement
-    from tests.engine.facts_world import weighed
-
     clock.set(at(2, 7.5))
     record_measurement(database, organisation_id=world.organisation_id, measurement=weighed("anna", "1", at(2, 7.25)))
     clock.set(at(2, 8))
@@ -142,7 +140,7 @@ def test_refusals(world: World, clock: "Clock", admin: psycopg.Connection) -> No
     with pytest.raises(NoSuchPause):
         resumed(world)
     paused(world, from_at=at(3), until_at=at(4))
-    for span in [(at(3.5), None), (at(2, 12), at(3, 1)), (at(2, 12), None)]:
+    for span in [(at(3, 12), None), (at(2, 12), at(3, 1)), (at(2, 12), None)]:
         with pytest.raises(AlreadyPaused):
             paused(world, from_at=span[0], until_at=span[1])
     paused(world, from_at=at(4), until_at=at(5))

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from tests.engine.facts_world import at, dump, made_anew, rows
+from tests.engine.switch_world import World, activity, every, found
 
 from lockstep.domain.protocol import value_of
 from lockstep.domain.refusal import (
@@ -21,8 +23,6 @@ from lockstep.engine.timeline import answer_in_force
 from lockstep.proof.example import example_protocols
 from lockstep.store.database import Database
 from lockstep.store.timeline import load_enrolments
-from tests.engine.facts_world import at, dump, made_anew, rows
-from tests.engine.switch_world import World, activity, every, found
 
 if TYPE_CHECKING:
     from tests.conftest import Clock
@@ -94,7 +94,7 @@ def test_a_followed_change_ends_with_the_version_that_says_otherwise(
     world: World, clock: "Clock", admin: psycopg.Connection
 ) -> None:
     protocol = world.protocol("a")
-    follow = {"personal": {"grace": "follow"}}
+    follow: dict[str, Any] = {"personal": {"grace": "follow"}}
     world.publish(protocol, activity(**follow))
     (anna,) = world.enrol(protocol, ["anna"])
     change(world, anna, "grace_minutes", 90)
@@ -151,9 +151,7 @@ def test_refusals_say_what_can_be_changed(world: World, admin: psycopg.Connectio
     assert admin.execute("select count(*) from personal_change").fetchone() == (0,)
 
 
-def test_every_field_of_every_example_comes_back_as_it_was_stored(
-    world: World, database: Database
-) -> None:
+def test_every_field_of_every_example_comes_back_as_it_was_stored(world: World, database: Database) -> None:
     for content in example_protocols().values():
         protocol = world.protocol(content.key)
         world.accept(world.preview("publish", protocol, content=content))

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from tests.engine.facts_world import at, dump, judge_missed, made_anew, rows
+from tests.engine.switch_world import World, activity, found
 
 from lockstep.domain.refusal import NotAtThisTime, UnknownPatient, UnknownZone
 from lockstep.domain.switch import ZoneSpan
 from lockstep.engine.enrolment import get_enrolment
 from lockstep.engine.patient import change_zone
 from lockstep.store.database import Database
-from tests.engine.facts_world import at, dump, judge_missed, made_anew, rows
-from tests.engine.switch_world import World, activity, found
 
 if TYPE_CHECKING:
     from tests.conftest import Clock

@@ -15,7 +15,7 @@ _DAY = timedelta(days=1)
 _EARLIEST_ZONE = timedelta(hours=16)
 """No zone's date begins earlier than that before UTC's: 14 hours today, 16 in the local mean times of long ago."""
 _SCAN = 1000
-"""Openings looked at beyond the first undecided one for an earlier judgement: more than any activity has open at once."""
+"""Openings looked at beyond the first undecided one for an earlier judgement: more than are ever open at once."""
 
 _Seen = dict[tuple[int, Key], "Occurrence | None"]
 """What each segment makes of a key, computed once: otherwise every switch within a day would double the work."""
@@ -67,7 +67,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What an agenda is computed from: the timeline with the anchor of its schedules, the organisation's outages, events."""
+    """What an agenda is computed from: a timeline, the anchor of its schedules, the organisation's outages, events."""
 
     timeline: tuple[Segment, ...]
     anchor_on: date
@@ -78,12 +78,12 @@ class Course:
 def occurrences(
     course: Course, activity_key: str, *, from_at: datetime, in_pauses: bool = True
 ) -> Iterator[Occurrence]:
-    """Every occurrence with closes_at after `from_at`, each segment's in order of opening; lazy, endless when unbounded.
+    """Every occurrence with closes_at after `from_at`, by segment and opening; lazy, endless when unbounded.
 
     Without `in_pauses`, occurrences that open in a pause (all waived) are left out.
 
-    The rules are those of switching.md "What happens around E" (numbers 2 to 5), for pauses and changes of zone likewise:
-    an open occurrence goes on where the timing stays the same; another is superseded (waived by a pause or the end); one
+    The rules are those of switching.md "What happens around E" (numbers 2 to 5), for pauses and changes of zone likewise: an
+    open occurrence goes on where the timing stays the same; another is superseded (waived by a pause or the end); one
     of the new timing that contains E is asked at once if enough of its window remains, else waived; a key that closed
     before E is not asked again.
     """
@@ -99,7 +99,7 @@ def occurrences_between(
 ) -> Iterator[Occurrence]:
     """Every occurrence that closes after `from_at` and opens nominally before `until_at`, segment by segment; finite.
 
-    One key can come twice: what is asked at once or waived at E under the new timing stood, or would have, under the old.
+    One key can come twice: what is asked at once or waived at E may have stood under the old timing.
     """
     seen: _Seen = {}
     for index, segment in enumerate(course.timeline):
@@ -114,7 +114,7 @@ def occurrences_between(
 def earliest_undecided(
     course: Course, activity_key: str, *, from_at: datetime, decided: Container[Key]
 ) -> Occurrence | None:
-    """The asked occurrence judged first among those not decided that close after `from_at`; None when there is none any more.
+    """The asked occurrence judged first among the undecided that close after `from_at`; None when none is left.
 
     Everything that closed until `from_at` is taken for decided; `decided` holds the keys of later ones.
     """
@@ -215,7 +215,7 @@ def _outlasting(window: Window, outages: Sequence[Span]) -> datetime:
 
 
 def _event_windows(course: Course, segment: Segment, schedule: AfterEvent, from_at: datetime) -> Iterator[Window]:
-    # Asked under the version in force when the event happened: the event lies in the segment, the window may lie after it.
+    # Asked under the version in force when the event happened, also where the window lies after its segment.
     for event in course.events:
         if event.event != schedule.event or not Span(segment.from_at, segment.until_at).holds(event.at):
             continue
@@ -319,7 +319,7 @@ def _goes_on(course: Course, index: int, begun: Occurrence) -> bool:
 
 
 def _was_used(course: Course, index: int, begun: Occurrence, seen: _Seen) -> bool:
-    """Whether an earlier segment's occurrence of the same key was asked and closed before this segment, or goes on into it.
+    """Whether an earlier segment asked this key, which then closed before this segment or goes on into it.
 
     The key's date tells how far back to look: no zone sees it before its dawn.
     """

@@ -14,8 +14,8 @@ from lockstep.domain.timeline import Segment
 class InForce:
     """What governs an enrolment at `at`, as known at `known_at`; `content` carries the personal changes.
 
-    Version number, since, by and content are None while the protocol has no version in force. `since_at` is when the version
-    came into force for this patient; `personal_changes` counts those that apply.
+    Version number, by and content are None while the protocol has no version in force. `since_at` is when the
+    version came into force for this patient; `personal_changes` counts those that apply.
     """
 
     enrolment_id: int
@@ -35,7 +35,7 @@ class InForce:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A judgement as stored, with its last correction; `taken_at` is the instant of the measurement that fulfilled it."""
+    """A judgement with its last correction; `taken_at` is the instant of the measurement that fulfilled it."""
 
     activity_key: str
     on: date
@@ -71,7 +71,7 @@ class AnsweredOccurrence:
 
 @dataclass(frozen=True, slots=True)
 class AgendaAnswer:
-    """The occurrences that meet a span, by opening; `in_force` names the version, None where nothing governs at `at`."""
+    """The occurrences that meet a span, by opening; `in_force` names the version, None where nothing governs."""
 
     at: datetime
     known_at: datetime
@@ -142,14 +142,14 @@ def _of_activity(
 def chosen(candidates: Iterable[Occurrence], at: datetime) -> Occurrence:
     """Of the occurrences of one key the one that stands at the instant.
 
-    The one asked last up to then, if any was, goes before those that are still to come; those never asked come last.
+    What is asked then goes first, then what is asked at another time, then what ended, then what never began.
     """
 
     def rank(indexed: tuple[int, Occurrence]) -> tuple[bool, bool, bool, int]:
         index, occurrence = indexed
-        is_asked = not never_asked(occurrence)
-        begun = is_asked and occurrence.opens_at <= at
-        return (begun, is_asked, occurrence.fate is Fate.ASKED, index)
+        lasts = occurrence.ended_at is None or at < occurrence.ended_at
+        stands = occurrence.opens_at <= at and lasts
+        return (stands, occurrence.fate is Fate.ASKED, not never_asked(occurrence), index)
 
     return max(enumerate(candidates), key=rank)[1]
 
@@ -160,7 +160,7 @@ def never_asked(occurrence: Occurrence) -> bool:
 
 
 def state_of(occurrence: Occurrence, decision: Decided | None, at: datetime) -> OccurrenceState:
-    """The state at the instant: what was measured first, then what the timeline ended, then what was judged, then time."""
+    """The state at the instant: by what was measured, else what the timeline ended, what was judged, time."""
     fulfilled = decision is not None and decision.state is not OccurrenceState.MISSED
     if decision is not None and fulfilled and (decision.taken_at is None or decision.taken_at <= at):
         return decision.state

@@ -33,7 +33,7 @@ class Assigned:
 
 @dataclass(frozen=True, slots=True)
 class PersonalChange:
-    """A field of an activity changed for one patient from an instant on; `value` is canonical JSON text, None clears it."""
+    """A field of an activity changed for one patient from an instant on; `value` is canonical JSON, None clears it."""
 
     number: int
     activity_key: str
@@ -118,8 +118,8 @@ class Segment:
 def segments(facts: EnrolmentFacts, world: World) -> tuple[Segment, ...]:
     """The whole timeline of an enrolment, from enrolment to discharge, in order and without holes.
 
-    Two timelines decide (versions of a protocol, assignments of the enrolment); zones, pauses and personal changes divide
-    it further. Pure: the same facts give the same spans, whenever computed (invariant S9).
+    Two timelines decide (versions of a protocol, assignments of the enrolment); zones, pauses and personal
+    changes divide it further. Pure: the same facts give the same spans, whenever computed (invariant S9).
     """
     ends = facts.discharged_at
     governed = assignments(facts, world)
@@ -138,7 +138,7 @@ def segments(facts: EnrolmentFacts, world: World) -> tuple[Segment, ...]:
 
 
 def as_of(timeline: tuple[Segment, ...], at: datetime) -> tuple[Segment, ...]:
-    """The timeline as far as it is in force at the instant: what is scheduled for later is left out, the last span goes on."""
+    """The timeline without what is scheduled for after the instant; the span in force then goes on."""
     known = [segment for segment in timeline if segment.from_at <= at]
     if not known:
         return timeline[:1]
@@ -165,7 +165,7 @@ def in_force(timeline: tuple[Segment, ...], at: datetime) -> Segment | None:
 
 
 def assignments(facts: EnrolmentFacts, world: World) -> tuple[Assigned, ...]:
-    """The enrolment's assignments with the redirects (moves) that concern them: a move concerns what is assigned at its E."""
+    """The enrolment's assignments with the moves that concern them: a move concerns what is assigned at its E."""
     chain: list[Assigned] = []
     for index, own in enumerate(facts.assignments):
         until = facts.assignments[index + 1].from_at if index + 1 < len(facts.assignments) else None
@@ -174,17 +174,17 @@ def assignments(facts: EnrolmentFacts, world: World) -> tuple[Assigned, ...]:
 
 
 def version_in_force(protocol: ProtocolFacts, facts: EnrolmentFacts, at: datetime) -> int | None:
-    """The version of the highest-numbered accepted publication whose scope holds the enrolment and whose E is not after `at`."""
+    """The version accepted last of those that hold the enrolment and whose E is not after `at`; None before."""
     number = None
     for switch in protocol.switches:
-        if switch.kind is SwitchKind.PUBLISH and switch.holds(facts.selections):
-            if switch.effective_for(facts.zones) <= at:
-                number = switch.version_number
+        concerns = switch.kind is SwitchKind.PUBLISH and switch.holds(facts.selections)
+        if concerns and switch.effective_for(facts.zones) <= at:
+            number = switch.version_number
     return number
 
 
 def generation_at(world: World, protocol_id: int, now: datetime) -> int:
-    """The greatest generation on the protocol's timeline that is in force for anybody at the instant; 0 before the first."""
+    """The greatest generation on the protocol that is in force for anybody at the instant; 0 before the first."""
     return max(
         (
             switch.generation
