@@ -4,7 +4,22 @@ import sys
 
 import typer
 
-from lockstep.cli import migrate, worker
+from lockstep.cli import (
+    agenda,
+    audit,
+    demo,
+    enrolment,
+    measurement,
+    migrate,
+    operation,
+    organisation,
+    patient,
+    program,
+    protocol,
+    recalculate,
+    switch,
+    worker,
+)
 
 app = typer.Typer(
     name="lockstep",
@@ -13,6 +28,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+for noun, commands in (
+    ("organisation", organisation.app),
+    ("program", program.app),
+    ("patient", patient.app),
+    ("enrolment", enrolment.app),
+    ("protocol", protocol.app),
+    ("switch", switch.app),
+    ("operation", operation.app),
+    ("agenda", agenda.app),
+    ("measurement", measurement.app),
+    ("recalculate", recalculate.app),
+    ("audit", audit.app),
+):
+    app.add_typer(commands, name=noun)
+app.command("demo")(demo.demo)
+app.command("enrol")(enrolment.enrol)
 app.command("migrate")(migrate.migrate)
 app.command("worker")(worker.worker)
 

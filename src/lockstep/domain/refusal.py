@@ -298,6 +298,18 @@ class UnknownOrganisation(Refusal):
     code = "unknown-organisation"
 
 
+class UnknownVersion(Refusal):
+    """The protocol has no such version."""
+
+    code = "unknown-version"
+
+
+class InvalidChoice(Refusal):
+    """What was asked for does not fit together."""
+
+    code = "invalid-choice"
+
+
 def short(given: object) -> str:
     """What was given, as a refusal's path or sentence may hold it: printable, at most 40 characters."""
     try:

@@ -9,7 +9,8 @@ from lockstep.domain.agenda import Head
 from lockstep.domain.operation import OperationKind, OperationState
 from lockstep.domain.timeline import generation_at
 from lockstep.engine.agenda import bring_in_step
-from lockstep.engine.chunk import Memory, step_heads, with_origins
+from lockstep.engine.chunk import Memory, step_groups, step_heads, with_origins
+from lockstep.engine.cohort import settled_since
 from lockstep.engine.operation import advance, start
 from lockstep.store import recalculation as store
 from lockstep.store import timeline as facts_store
@@ -53,6 +54,12 @@ def request_recalculation(
             protocol_id=protocol_id,
             selection_id=selection_id,
         )
+
+
+def list_protocols_of_selection(database: Database, *, organisation_id: int, selection_id: int) -> list[int]:
+    """The protocols on which members of the selection stand now; empty where there is no such selection."""
+    with database.transaction(organisation_id, read_only=True) as connection:
+        return store.list_protocols_of_selection(connection, organisation_id=organisation_id, selection_id=selection_id)
 
 
 def begin(database: Database, *, organisation_id: int, operation: Recalculation) -> None:
@@ -111,18 +118,24 @@ def recalculate_chunk(
             connection, organisation_id=organisation_id, protocol_ids=[operation.protocol_id]
         )
         scope = _scope(organisation_id, operation, generation_at(world, operation.protocol_id, now), now)
-        heads = store.claim_heads(connection, **scope, part=part, size=size)
+        begins = settled_since(world, operation.starts_at)
+        groups = store.claim_heads(connection, **scope, part=part, size=size, begins=begins)
+        ids = [enrolment_id for group in groups for enrolment_id in group.enrolment_ids]
         if operation.forced_before is not None:
             # Asked for by a person, perhaps because rows are wrong: nothing is taken from where the rows stand.
-            ids = [head.enrolment_id for head in heads]
             individual = bring_in_step(connection, organisation_id=organisation_id, enrolment_ids=ids, now=now)
         else:
-            world = with_origins(connection, organisation_id, world, heads)
-            individual = step_heads(
-                connection, organisation_id=organisation_id, heads=heads, world=world, now=now, memory=memory
+            individual = step_groups(
+                connection,
+                organisation_id=organisation_id,
+                groups=groups,
+                begins=begins,
+                world=with_origins(connection, organisation_id, world, groups),
+                now=now,
+                memory=memory,
             )
-        finished, cursor_id = False, heads[-1].enrolment_id if heads else part.until_id
-        if len(heads) < size:
+        finished, cursor_id = False, max(ids, default=part.until_id)
+        if len(ids) < size:
             # Walked to the end. Whoever was skipped because somebody held it is met on the next walk.
             finished = not store.is_range_behind(connection, **scope, part=part)
             cursor_id = part.until_id if finished else part.after_id
@@ -132,10 +145,10 @@ def recalculate_chunk(
             operation_id=operation.operation_id,
             number=part.number,
             cursor_id=cursor_id,
-            done=len(heads),
+            done=len(ids),
             finished=finished,
         )
-        return Chunk(len(heads), individual, finished)
+        return Chunk(len(ids), individual, finished)
 
 
 def verify(database: Database, *, organisation_id: int, operation: Recalculation) -> bool:

@@ -66,6 +66,23 @@ class Step:
     cohort_ids: Sequence[int]
 
 
+@dataclass(frozen=True, slots=True)
+class HeadGroup:
+    """Held heads that are behind and share what bears on their targets; a cohort for each enrolment.
+
+    An `assigned_at` equal to the instant asked for stands for every earlier one. `individual` ones are computed singly.
+    """
+
+    protocol_id: int
+    generation: int
+    next_change_at: datetime | None
+    assigned_at: datetime
+    assigned_protocol_id: int
+    individual: bool
+    enrolment_ids: Sequence[int]
+    cohort_ids: Sequence[int]
+
+
 class Ids:
     """Enrolments as the text of an array, made once for all statements of a chunk: the driver's arrays cost ten times more."""
 
@@ -109,6 +126,14 @@ def count_enrolments(
     return int(row[0])
 
 
+def list_protocols_of_selection(
+    connection: Connection[Any], *, organisation_id: int, selection_id: int
+) -> list[int]:
+    """The protocols on which members of the selection stand now, by number. Locks: none."""
+    values = {"organisation_id": organisation_id, "selection_id": selection_id}
+    return [row[0] for row in connection.execute(_SQL["list_protocols_of_selection"], values)]
+
+
 def add_ranges(
     connection: Connection[Any], *, organisation_id: int, operation_id: int, ranges: Sequence[Range]
 ) -> None:
@@ -144,8 +169,12 @@ def claim_heads(
     forced_before: datetime | None,
     part: Range,
     size: int,
-) -> list[Head]:
-    """The next heads behind `generation` in the range, held; locked ones are skipped. The fence: others' newer work stays."""
+    begins: datetime,
+) -> list[HeadGroup]:
+    """The next heads behind `generation` in the range, held, in groups; locked ones are skipped.
+
+    The fence: heads that somebody brought further meanwhile are not among them. Assignments before `begins` count alike.
+    """
     found = connection.execute(
         _SQL["claim_heads" if selection_id is None else "claim_member_heads"],
         {
@@ -158,9 +187,10 @@ def claim_heads(
             "cursor": part.cursor_id,
             "until": part.until_id,
             "size": size,
+            "begins": begins,
         },
     )
-    return [Head(*row) for row in found]
+    return [HeadGroup(*row) for row in found]
 
 
 def is_range_behind(
@@ -192,9 +222,11 @@ def is_range_behind(
     return bool(row[0])
 
 
-def list_standings(connection: Connection[Any], *, organisation_id: int, ids: Ids) -> list[StandingRows]:
-    """The distinct places where rows of the enrolments stand. Locks: none."""
-    values = {"organisation_id": organisation_id, "enrolment_ids": ids.text}
+def list_standings(
+    connection: Connection[Any], *, organisation_id: int, ids: Ids, activity_keys: Sequence[str]
+) -> list[StandingRows]:
+    """The distinct places where the enrolments' rows of these activities stand. Locks: none."""
+    values = {"organisation_id": organisation_id, "enrolment_ids": ids.text, "activity_keys": list(activity_keys)}
     return [
         StandingRows(Standing(row[0], row[1], row[2], row[3], row[5]), row[4], row[6], row[7], row[8])
         for row in connection.execute(_SQL["list_standings"], values)

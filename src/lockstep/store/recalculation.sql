@@ -114,69 +114,103 @@ limit 1
 for update skip locked;
 
 -- name: claim_heads
--- The next heads of a protocol that are behind, held; those that somebody else holds are left for the next walk, those
+-- The next heads of a protocol that are behind, held, by what bears on them alike; those that somebody else holds are left for the next walk, those
 -- set aside for the slow one.
 -- Locks: agenda_head rows in key order, for no key update, skipping locked ones.
+with claimed as materialized (
+    select
+        h.enrolment_id,
+        h.cohort_id,
+        h.protocol_id,
+        h.generation,
+        h.next_change_at,
+        greatest(h.assigned_at, %(begins)s) as assigned_at,
+        h.assigned_protocol_id,
+        h.individual_until > %(begins)s as individual
+    from agenda_head h
+    where h.organisation_id = %(organisation_id)s
+        and h.protocol_id = %(protocol_id)s
+        and h.enrolment_id > %(cursor)s
+        and h.enrolment_id <= %(until)s
+        and (h.generation < %(generation)s or h.next_change_at <= %(now)s or h.computed_at < %(forced_before)s)
+        and not exists (
+            select 1
+            from recalculation_exception x
+            where x.organisation_id = h.organisation_id
+                and x.enrolment_id = h.enrolment_id
+        )
+    order by h.enrolment_id
+    limit %(size)s
+    for no key update skip locked
+)
 select
-    h.enrolment_id,
-    h.protocol_id,
-    h.version_number,
-    h.generation,
-    h.cohort_id,
-    h.assigned_at,
-    h.assigned_protocol_id,
-    h.individual_until,
-    h.computed_at,
-    h.next_change_at
-from agenda_head h
-where h.organisation_id = %(organisation_id)s
-    and h.protocol_id = %(protocol_id)s
-    and h.enrolment_id > %(cursor)s
-    and h.enrolment_id <= %(until)s
-    and (h.generation < %(generation)s or h.next_change_at <= %(now)s or h.computed_at < %(forced_before)s)
-    and not exists (
-        select 1
-        from recalculation_exception x
-        where x.organisation_id = h.organisation_id
-            and x.enrolment_id = h.enrolment_id
-    )
-order by h.enrolment_id
-limit %(size)s
-for no key update skip locked;
+    c.protocol_id,
+    c.generation,
+    c.next_change_at,
+    c.assigned_at,
+    c.assigned_protocol_id,
+    c.individual,
+    array_agg(c.enrolment_id),
+    array_agg(c.cohort_id)
+from claimed c
+group by
+    c.protocol_id,
+    c.generation,
+    c.next_change_at,
+    c.assigned_at,
+    c.assigned_protocol_id,
+    c.individual;
 
 -- name: claim_member_heads
--- The next heads of a selection's members that are behind, held; locked ones are left for the next walk.
+-- The next heads of a selection's members that are behind, held, by what bears on them alike; locked ones are left for the next walk.
 -- Locks: agenda_head rows in key order, for no key update, skipping locked ones.
+with claimed as materialized (
+    select
+        h.enrolment_id,
+        h.cohort_id,
+        h.protocol_id,
+        h.generation,
+        h.next_change_at,
+        greatest(h.assigned_at, %(begins)s) as assigned_at,
+        h.assigned_protocol_id,
+        h.individual_until > %(begins)s as individual
+    from selection_member m
+    join agenda_head h
+        on h.organisation_id = m.organisation_id
+        and h.enrolment_id = m.enrolment_id
+    where m.organisation_id = %(organisation_id)s
+        and m.selection_id = %(selection_id)s
+        and m.enrolment_id > %(cursor)s
+        and m.enrolment_id <= %(until)s
+        and h.protocol_id = %(protocol_id)s
+        and (h.generation < %(generation)s or h.next_change_at <= %(now)s or h.computed_at < %(forced_before)s)
+        and not exists (
+            select 1
+            from recalculation_exception x
+            where x.organisation_id = h.organisation_id
+                and x.enrolment_id = h.enrolment_id
+        )
+    order by m.enrolment_id
+    limit %(size)s
+    for no key update of h skip locked
+)
 select
-    h.enrolment_id,
-    h.protocol_id,
-    h.version_number,
-    h.generation,
-    h.cohort_id,
-    h.assigned_at,
-    h.assigned_protocol_id,
-    h.individual_until,
-    h.computed_at,
-    h.next_change_at
-from selection_member m
-join agenda_head h
-    on h.organisation_id = m.organisation_id
-    and h.enrolment_id = m.enrolment_id
-where m.organisation_id = %(organisation_id)s
-    and m.selection_id = %(selection_id)s
-    and m.enrolment_id > %(cursor)s
-    and m.enrolment_id <= %(until)s
-    and h.protocol_id = %(protocol_id)s
-    and (h.generation < %(generation)s or h.next_change_at <= %(now)s or h.computed_at < %(forced_before)s)
-    and not exists (
-        select 1
-        from recalculation_exception x
-        where x.organisation_id = h.organisation_id
-            and x.enrolment_id = h.enrolment_id
-    )
-order by m.enrolment_id
-limit %(size)s
-for no key update of h skip locked;
+    c.protocol_id,
+    c.generation,
+    c.next_change_at,
+    c.assigned_at,
+    c.assigned_protocol_id,
+    c.individual,
+    array_agg(c.enrolment_id),
+    array_agg(c.cohort_id)
+from claimed c
+group by
+    c.protocol_id,
+    c.generation,
+    c.next_change_at,
+    c.assigned_at,
+    c.assigned_protocol_id,
+    c.individual;
 
 -- name: is_range_behind
 -- Whether a head of a range is still behind (somebody held it when the walk came by).
@@ -208,7 +242,7 @@ select exists (
 );
 
 -- name: list_standings
--- The distinct places where the rows of held heads stand, with the cohorts of which rows stand there.
+-- The distinct places where the rows of held heads stand for some activities, with the cohorts of which rows stand there.
 -- Locks: none (the heads are held).
 select
     a.activity_key,
@@ -223,6 +257,7 @@ select
 from agenda a
 where a.organisation_id = %(organisation_id)s
     and a.enrolment_id = any(%(enrolment_ids)s::bigint[])
+    and a.activity_key = any(%(activity_keys)s::text[])
 group by
     a.activity_key,
     a.on_date,
@@ -579,3 +614,15 @@ limit 100;
 delete from recalculation_exception x
 where x.organisation_id = %(organisation_id)s
     and x.enrolment_id = %(enrolment_id)s;
+
+-- name: list_protocols_of_selection
+-- The protocols on which a selection's members stand now.
+-- Locks: none.
+select distinct h.protocol_id
+from selection_member m
+join agenda_head h
+    on h.organisation_id = m.organisation_id
+    and h.enrolment_id = m.enrolment_id
+where m.organisation_id = %(organisation_id)s
+    and m.selection_id = %(selection_id)s
+order by h.protocol_id;

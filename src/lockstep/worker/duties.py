@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import psutil
@@ -13,7 +13,9 @@ from lockstep.engine.chunk import Memory
 from lockstep.engine.duty import Waiting
 from lockstep.store.database import Database, is_transient
 from lockstep.worker.duty import Duty
+from lockstep.worker.judgement import Judging
 from lockstep.worker.recalculation import Recalculating
+from lockstep.worker.turns import do_each
 
 WOKEN = frozenset({"recalculation", "changes"})
 """Duties with more to do when a switch was accepted."""
@@ -30,6 +32,7 @@ def all_duties(database: Database, *, worker_id: str, beats: bool) -> list[Duty]
     found = [
         Duty("recalculation", 0.25, Recalculating(database, worker_id=worker_id).run),
         Duty("changes", 0.5, Changing(database).run),
+        Duty("judgement", 0.2, Judging(database).run),
         Duty("pauses", 1.0, lambda: _each(database, Waiting.RECALCULATION, resuming(database, worker_id))),
         Duty("seal", 0.5, lambda: _each(database, Waiting.SEAL, sealing(database))),
         Duty("sweep", 5.0, Sweeping(database).run),
@@ -188,16 +191,3 @@ class Beating:
 def _each(database: Database, waiting: Waiting, do: Callable[[int], bool]) -> bool:
     """Does it for each organisation in which it waits; one that fails does not keep the others waiting."""
     return do_each(duty.list_waiting(database, waiting), do)
-
-
-def do_each(organisations: Sequence[int], do: Callable[[int], bool]) -> bool:
-    """Whether any has more to do. Raises the first failure, after all had their turn."""
-    more, failures = False, []
-    for organisation_id in organisations:
-        try:
-            more = do(organisation_id) or more
-        except Exception as error:
-            failures.append(error)
-    if failures:
-        raise failures[0]
-    return more

@@ -1,0 +1,91 @@
+"""Shows what a patient is asked, and what is in force."""
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from lockstep.cli.enrolment import In, Who
+from lockstep.cli.face import AsJson, Of, command, opened_for, show
+from lockstep.cli.instant import read_instant
+from lockstep.cli.naming import enrolment_named
+from lockstep.domain.answer import AgendaAnswer, AnsweredOccurrence, Behind
+from lockstep.domain.civil import local_of
+from lockstep.domain.state_words import Behind as BehindWords
+from lockstep.domain.state_words import InForce as InForceWords
+from lockstep.domain.state_words import NothingInForce, state_words
+from lockstep.engine.clock import current_instant
+from lockstep.engine.timeline import answer_agenda, answer_behind
+
+app = typer.Typer(help="What patients are asked.", no_args_is_help=True)
+
+
+@app.command("show")
+@command
+def show_one(
+    patient: Who,
+    organisation: Of,
+    program: In = None,
+    days: Annotated[int, typer.Option(min=1, max=400, help="How many days from then on.")] = 2,
+    at: Annotated[str, typer.Option(help="As it was at this instant (2026-12-01T08:00Z); now if left out.")] = "",
+    known_at: Annotated[str, typer.Option(help="As known at this instant; now if left out.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show the occurrences of a patient with their states, and the version in force."""
+    instant, known = read_instant(at, "--at"), read_instant(known_at, "--known-at")
+    with opened_for(organisation) as (database, of):
+        enrolment = enrolment_named(database, of.organisation_id, patient, program)
+        begins = instant or current_instant(database)
+        answer = answer_agenda(
+            database,
+            organisation_id=of.organisation_id,
+            enrolment_id=enrolment.enrolment_id,
+            from_at=begins,
+            until_at=begins + timedelta(days=days),
+            at=instant,
+            known_at=known,
+        )
+        behind = answer_behind(database, organisation_id=of.organisation_id, enrolment_id=enrolment.enrolment_id)
+    in_force, pending = _state(answer, behind)
+    zone = answer.in_force.zone if answer.in_force else "UTC"
+    lines = [in_force, pending, *(_line(occurrence, zone) for occurrence in answer.occurrences)]
+    told = {
+        "enrolment_id": enrolment.enrolment_id,
+        "at": answer.at,
+        "known_at": answer.known_at,
+        "zone": zone,
+        "in_force": in_force,
+        "pending": pending,
+        "version": answer.in_force.version_number if answer.in_force else None,
+        "protocol_id": answer.in_force.protocol_id if answer.in_force else None,
+        "in_step": behind.in_step,
+        "occurrences": list(answer.occurrences),
+    }
+    show(told, as_json=as_json, words="\n".join(lines))
+
+
+def _state(answer: AgendaAnswer, behind: Behind) -> tuple[str, str]:
+    found = answer.in_force
+    pending = [] if behind.in_step else [BehindWords()]
+    if found is None or found.version_number is None:
+        words = state_words(NothingInForce("" if found is None else "no version published"), pending)
+    else:
+        fact = InForceWords(
+            found.program_title,
+            found.protocol_title,
+            found.version_number,
+            found.since_at,
+            found.zone,
+            found.accepted_by or "",
+            found.personal_changes,
+        )
+        words = state_words(fact, pending)
+    return words.in_force, words.pending
+
+
+def _line(occurrence: AnsweredOccurrence, zone: str) -> str:
+    opens, closes = local_of(occurrence.opens_at, zone), local_of(occurrence.closes_at, zone)
+    until = f"{closes:%H:%M}" if closes.date() == opens.date() else f"{closes:%Y-%m-%d %H:%M}"
+    slot = f" ({occurrence.slot})" if occurrence.slot else ""
+    what = f"{occurrence.activity_key}{slot}: {occurrence.state}, version {occurrence.version_number}"
+    return f"  {opens:%a %Y-%m-%d %H:%M}–{until} {what}"
