@@ -48,6 +48,8 @@ SETTINGS: Mapping[str, str] = {
     # In the data folder: containers give /dev/shm 64 MB only, and a crash leaves nothing behind elsewhere.
     "dynamic_shared_memory_type": "mmap",
     "random_page_cost": "1.1",
+    # With the database's name, so that a failure in the log belongs to somebody.
+    "log_line_prefix": "%m [%p] %d ",
     "timezone": "UTC",
     "log_timezone": "UTC",
 }

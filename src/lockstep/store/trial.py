@@ -1,0 +1,112 @@
+"""Databases made for a trial run: each of its own, looked at from the server's side, and dropped afterwards."""
+
+import os
+from pathlib import Path
+
+import psutil
+import psycopg
+from psycopg import conninfo, sql
+
+from lockstep.store.database import APP_ROLE
+from lockstep.store.queries import load
+
+_SQL = load("trial.sql")
+PREFIX = "lockstep_demo_"
+_TIME_OUT = "canceling statement due to lock timeout"
+
+
+def create_trial(server_url: str) -> str:
+    """An empty database exists for this process; returns its address."""
+    name = f"{PREFIX}{os.getpid()}"
+    drop_trial(with_database(server_url, name))
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    return with_database(server_url, name)
+
+
+def drop_trial(url: str) -> None:
+    """The database is gone, and whoever was still connected to it."""
+    name = name_of(url)
+    assert name.startswith(PREFIX), "only trials are dropped"
+    with psycopg.connect(with_database(url, "postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+def sweep_trials(server_url: str) -> None:
+    """Databases of trials on this machine whose process was killed are gone; for the embedded server only."""
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        names = [row[0] for row in connection.execute(_SQL["list_trials"])]
+    for name in names:
+        pid = name.removeprefix(PREFIX)
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            drop_trial(with_database(server_url, name))
+
+
+def add_schema(url: str, name: str) -> None:
+    """The database has a schema of this name in which the application may make tables."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        statement = sql.SQL("create schema {} authorization {}")
+        connection.execute(statement.format(sql.Identifier(name), sql.Identifier(APP_ROLE)))
+
+
+def drop_schema(url: str, name: str) -> None:
+    """The schema and its tables are gone."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(name)))
+
+
+def settle(url: str) -> None:
+    """The database's statistics are fresh, as an installation's are that has run for a while."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("vacuum analyze")
+
+
+def count_deadlocks(url: str) -> int:
+    """Dead-locks that the server resolved in this database."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        row = connection.execute(_SQL["count_server_failures"]).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def server_version(url: str) -> str:
+    """What the server calls itself, such as 18.1."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        row = connection.execute("show server_version").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+class ServerLog:
+    """The log of a server on this machine, from now on, as far as it concerns one database."""
+
+    def __init__(self, file: Path, url: str) -> None:
+        self._file = file
+        with psycopg.connect(url, autocommit=True) as connection:
+            row = connection.execute("show log_line_prefix").fetchone()
+        assert row is not None
+        # A server that does not write the database's name: every line counts, which can only be too many.
+        self._sign = f" {name_of(url)} " if "%d" in row[0] else ""
+        self._from = file.stat().st_size
+
+    def count_lock_time_outs(self) -> int:
+        """Statements that the server cancelled because they waited too long for a lock."""
+        with self._file.open("rb") as log:
+            log.seek(self._from)
+            lines = log.read().decode(errors="replace").splitlines()
+        return sum(_TIME_OUT in line and self._sign in line for line in lines)
+
+
+def server_log(data_dir: Path, url: str) -> ServerLog | None:
+    """The log of the embedded server of that folder; None where it cannot be read."""
+    file = data_dir / "data" / "log"
+    return ServerLog(file, url) if os.access(file, os.R_OK) else None
+
+
+def name_of(url: str) -> str:
+    """The name of the database that an address leads to."""
+    return str(conninfo.conninfo_to_dict(url).get("dbname", ""))
+
+
+def with_database(url: str, name: str) -> str:
+    """The same server's address for another database."""
+    return conninfo.make_conninfo(url, dbname=name)
