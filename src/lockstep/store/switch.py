@@ -222,7 +222,7 @@ def list_publications(connection: Connection[Any], *, organisation_id: int, prot
 
 def list_redirects_to_come(connection: Connection[Any], *, organisation_id: int) -> list[Redirect]:
     """The organisation's moves that are still to come for somebody. Locks: none."""
-    found = connection.execute(_SQL["list_redirects_to_come"], {"organisation_id": organisation_id})
+    found = connection.execute(_SQL["list_redirects_to_come"], {"organisation_id": organisation_id, "switch_id": None})
     return [Redirect(*row) for row in found]
 
 

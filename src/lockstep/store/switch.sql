@@ -231,7 +231,7 @@ where a.kind = 'publish'
 order by a.number;
 
 -- name: list_redirects_to_come
--- The organisation's moves that are not withdrawn and still to come for somebody.
+-- The organisation's moves that are not withdrawn and still to come for somebody; none when asked for a publication.
 -- Locks: none.
 select
     a.protocol_id,
@@ -246,6 +246,16 @@ where a.organisation_id = %(organisation_id)s
         from switch_withdrawal w
         where w.organisation_id = a.organisation_id
             and w.switch_id = a.switch_id
+    )
+    and (
+        %(switch_id)s::bigint is null
+        or exists (
+            select 1
+            from switch s
+            where s.organisation_id = %(organisation_id)s
+                and s.switch_id = %(switch_id)s
+                and s.kind = 'move'
+        )
     )
 order by a.protocol_id, a.number;
 
