@@ -268,6 +268,14 @@ def test_going_as_far_west_as_there_is_repeats_no_key(west: str, hours: int) -> 
     assert [each.opens_at for each in found if each.on.day in (3, 4)] == [at(2, 22), at(3, 22 + hours)]
 
 
+def test_what_went_on_over_a_move_is_not_asked_again_when_a_switch_supersedes_it_later() -> None:
+    night = activity("weight", window("night", 20, 12))
+    # Open from 20:00 UTC; in Amsterdam the same night began an hour earlier and ends an hour before the switch's E.
+    facts = enrolled(at(2), zones=[(at(3, 21), "Europe/Amsterdam")])
+    found = walk(course(facts, protocol((at(1), content(night)), (at(4, 7.5), content(MORNING)))), until_at=at(4, 7))
+    assert [told(each) for each in found if each.on.day == 3] == [(3, "night", "superseded", at(3, 20), at(4, 8))]
+
+
 def test_going_east_over_a_window_asks_it_at_once_or_not() -> None:
     # In New York at 06:00 (11:00 UTC) nothing opened yet; in Amsterdam it is 12:00 and the morning is over.
     facts = enrolled(at(2), zone="America/New_York", zones=[(at(3, 11), "Europe/Amsterdam")])

@@ -82,9 +82,9 @@ def occurrences(
 
     Without `in_pauses`, occurrences that open in a pause (all waived) are left out.
 
-    The rules are those of switching.md "What happens around E" (numbers 2 to 5), for pauses and changes of zone likewise: an
-    open occurrence goes on where the timing stays the same; another is superseded (waived by a pause or the end); one
-    of the new timing that contains E is asked at once if enough of its window remains, else waived; a key that closed
+    The rules are those of switching.md "What happens around E" (numbers 2 to 5), for pauses and changes of zone likewise:
+    an open occurrence goes on where the timing stays the same; another is superseded (waived by a pause or the
+    end); one of the new timing that contains E is asked at once if enough of its window remains, else waived; a key that closed
     before E is not asked again.
     """
     seen: _Seen = {}
@@ -331,9 +331,14 @@ def _was_used(course: Course, index: int, begun: Occurrence, seen: _Seen) -> boo
         if (earlier, begun.key) not in seen:
             seen[earlier, begun.key] = _with_key(course, earlier, begun, seen)
         occurrence = seen[earlier, begun.key]
-        if occurrence is not None and occurrence.fate is Fate.ASKED:
+        if occurrence is not None and _was_asked(occurrence, course.timeline[index].from_at):
             return True
     return False
+
+
+def _was_asked(occurrence: Occurrence, at: datetime) -> bool:
+    """Whether it was closed or open at the instant, as asked: what ended it later does not matter then."""
+    return occurrence.fate is Fate.ASKED or (occurrence.ended_at is not None and occurrence.ended_at > at)
 
 
 def _dawn(on: date) -> datetime:

@@ -22,9 +22,9 @@ def pause(
     reason: str,
     actor: str,
 ) -> Pause:
-    """Nothing is asked from the instant on (default: now) until the end or a resumption; what was missed in it is waived.
+    """Nothing is asked from the instant on (default: now) until the end or a resumption.
 
-    It may lie in the past or the future. Raises UnknownEnrolment, Discharged, MissingReason, NotAtThisTime (outside the
+    It may lie in the past, and what was missed in it is waived, or in the future. Raises UnknownEnrolment, Discharged, MissingReason, NotAtThisTime (outside the
     enrolment, or with neither end nor review date), AlreadyPaused. Locks: the enrolment's head.
     """
     reason = require_reason(reason)

@@ -40,7 +40,7 @@ def answer_in_force(
     at: datetime | None = None,
     known_at: datetime | None = None,
 ) -> InForce | None:
-    """What governs the enrolment at `at` (default: now), as known at `known_at` (default: now); None outside the enrolment.
+    """What governs the enrolment at `at`, as known at `known_at` (default: now); None outside the enrolment.
 
     One snapshot. The answer for a pair never changes, for instants more than a second ago (invariants S3, S4).
     Raises UnknownEnrolment, NotAtThisTime for a future `known_at`. Locks: none.

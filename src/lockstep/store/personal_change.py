@@ -19,7 +19,7 @@ def insert_personal_change(
     reason: str,
     actor: str,
 ) -> None:
-    """The change holds from its instant on; one without a value clears the field. Locks: the new row, under the held head."""
+    """The change holds from its instant on; without a value it clears the field. Locks: the new row, under the head."""
     values = {
         "organisation_id": organisation_id,
         "enrolment_id": enrolment_id,
