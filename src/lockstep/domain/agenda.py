@@ -82,10 +82,10 @@ def occurrences(
 
     Without `in_pauses`, occurrences that open in a pause (all waived) are left out.
 
-    The rules are those of switching.md "What happens around E" (numbers 2 to 5), for pauses and changes of zone likewise:
-    an open occurrence goes on where the timing stays the same; another is superseded (waived by a pause or the
-    end); one of the new timing that contains E is asked at once if enough of its window remains, else waived; a key that closed
-    before E is not asked again.
+    The rules are those of switching.md "What happens around E" (numbers 2 to 5), for pauses and changes of zone
+    likewise: an open occurrence goes on where the timing stays the same; another is superseded (waived by a pause or
+    the end); one of the new timing that contains E is asked at once if enough of its window remains, else waived; a
+    key that closed before E is not asked again.
     """
     seen: _Seen = {}
     for index, segment in enumerate(course.timeline):

@@ -24,8 +24,9 @@ def pause(
 ) -> Pause:
     """Nothing is asked from the instant on (default: now) until the end or a resumption.
 
-    It may lie in the past, and what was missed in it is waived, or in the future. Raises UnknownEnrolment, Discharged, MissingReason, NotAtThisTime (outside the
-    enrolment, or with neither end nor review date), AlreadyPaused. Locks: the enrolment's head.
+    It may lie in the past, and what was missed in it is waived, or in the future. Raises UnknownEnrolment,
+    Discharged, MissingReason, NotAtThisTime (outside the enrolment, or with neither end nor review date),
+    AlreadyPaused. Locks: the enrolment's head.
     """
     reason = require_reason(reason)
     with database.transaction(organisation_id) as connection:
