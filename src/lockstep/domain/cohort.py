@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from lockstep.domain.agenda import Course, earliest_undecided, occurrences
-from lockstep.domain.content import Content
+from lockstep.domain.agenda import Course, activity_keys, activity_of, earliest_undecided, occurrences
+from lockstep.domain.content import Content, timing
 from lockstep.domain.occurrence import Fate, Key, Occurrence
 from lockstep.domain.schedule import Schedule
 from lockstep.domain.switch import ZoneSpan
@@ -151,6 +151,19 @@ def decided_before(course: CohortCourse, activity_key: str, standing: Standing |
         if occurrence.fate is Fate.ASKED and (standing is None or _is_judged_before(occurrence, standing)):
             decided.add(occurrence.key)
     return decided
+
+
+def moving_keys(course: CohortCourse) -> list[str]:
+    """The activities whose timing, asked-ness or zone is not the same in every span from the change on; others cannot move."""
+    spans = list(course.before.timeline[-1:])
+    spans += [span for span in course.course.timeline if span.until_at is None or span.until_at > course.changed_at]
+    keys = activity_keys([*course.before.timeline, *course.course.timeline])
+    return [key for key in keys if not course.before.timeline or len({_asking(span, key) for span in spans}) > 1]
+
+
+def _asking(span: Segment, key: str) -> tuple[object, ...]:
+    activity = activity_of(span, key)
+    return (timing(activity) if activity is not None else None, span.zone, span.paused)
 
 
 def _is_judged_before(occurrence: Occurrence, standing: Standing) -> bool:

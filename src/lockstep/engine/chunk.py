@@ -1,12 +1,11 @@
 """Brings held heads and their rows in step, by cohort where members share everything, else each from its own facts."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from lockstep.domain.agenda import Head, Row
-from lockstep.domain.cohort import NEVER
 from lockstep.domain.occurrence import Occurrence, OccurrenceState
 from lockstep.domain.timeline import World
 from lockstep.engine.agenda import bring_in_step
@@ -15,16 +14,16 @@ from lockstep.engine.cohort import (
     KindTargets,
     Targets,
     code_of,
-    has_moves,
     kind_of,
     relevant_selections,
+    settled_protocol,
     settled_since,
 )
 from lockstep.store import agenda as agenda_store
 from lockstep.store import recalculation as store
 from lockstep.store import timeline as facts_store
 from lockstep.store.database import Connection
-from lockstep.store.recalculation import StandingRows, Step
+from lockstep.store.recalculation import HeadGroup, StandingRows, Step
 
 _OUTAGES_REACH = timedelta(days=45)
 _KINDS_LIMIT = 8
@@ -52,15 +51,47 @@ def step_heads(
 ) -> int:
     """The held heads and their rows are in step with what is in force at `now`; returns how many were computed singly.
 
-    Heads of the same kind are computed by cohort and written by one statement; the others each from its own facts.
     Locks: the rows of the heads, which the caller holds.
     """
     if not heads:
         return 0
+    begins = settled_since(world, min(_changed_at(head, world, now) for head in heads))
+    return step_groups(
+        connection,
+        organisation_id=organisation_id,
+        groups=_grouped(heads, begins),
+        begins=begins,
+        world=world,
+        now=now,
+        memory=memory,
+    )
+
+
+def step_groups(
+    connection: Connection,
+    *,
+    organisation_id: int,
+    groups: Sequence[HeadGroup],
+    begins: datetime,
+    world: World,
+    now: datetime,
+    memory: Memory,
+) -> int:
+    """The held heads of the groups and their rows are in step; returns how many enrolments were computed singly.
+
+    Members of a group are computed by cohort and written by one statement; individual ones, and those of rare kinds, each
+    from its own facts. Assignments older than `begins` count alike. Locks: the rows of the heads, which the caller holds.
+    """
+    if not groups:
+        return 0
+    apart = [group for group in groups if _is_apart(group, begins, world, now)]
+    shared = [group for group in groups if group not in apart]
     targets = _targets(connection, organisation_id, world, now, memory)
-    _learn_cohorts(connection, organisation_id, heads, memory)
-    selections = _selections(connection, organisation_id, heads, world)
-    kinds, singly = _sorted_by_kind(heads, targets, selections, memory.cohorts)
+    _learn_cohorts(connection, organisation_id, groups, memory)
+    singly = [each for group in apart for each in group.enrolment_ids]
+    kinds = _by_kind(connection, organisation_id, shared, begins, world)
+    for kind in sorted(kinds, key=lambda kind: -len(kinds[kind].enrolment_ids))[_KINDS_LIMIT:]:
+        singly.extend(kinds.pop(kind).enrolment_ids)
     for kind, members in kinds.items():
         _step_kind(connection, organisation_id, targets.of(kind), members, now, memory.cohorts)
     if singly:
@@ -68,39 +99,87 @@ def step_heads(
     return len(singly)
 
 
-def _sorted_by_kind(
-    heads: Sequence[Head], targets: Targets, selections: dict[int, frozenset[int]], cohorts: Cohorts
-) -> tuple[dict[Kind, list[Head]], list[int]]:
-    """The heads by kind, and those to be computed singly: individual ones and those of rare kinds."""
-    world = targets.world
-    begins, moves = settled_since(world, min(head.computed_at for head in heads)), has_moves(world)
-    none: frozenset[int] = frozenset()
-    kinds: dict[Kind, list[Head]] = defaultdict(list)
-    singly: list[int] = []
+@dataclass(slots=True)
+class _Members:
+    enrolment_ids: list[int]
+    cohort_ids: list[int]
+
+
+def _changed_at(head: Head | HeadGroup, world: World, now: datetime) -> datetime:
+    """Not after the instant from which the heads may be wrong, whatever their zone."""
+    changes = [
+        switch.first_at
+        for switch in world[head.protocol_id].switches
+        if switch.generation is not None and switch.generation > head.generation
+    ]
+    if head.next_change_at is not None:
+        changes.append(head.next_change_at)
+    return min([*changes, now])
+
+
+def _grouped(heads: Sequence[Head], begins: datetime) -> list[HeadGroup]:
+    groups: dict[tuple[object, ...], list[Head]] = defaultdict(list)
     for head in heads:
-        held = selections.get(head.enrolment_id, none) if selections else none
-        kind = kind_of(head, cohorts[head.cohort_id], world, begins=begins, moves=moves, selections=held)
-        kinds[kind].append(head)
-    for kind, members in sorted(kinds.items(), key=lambda item: -len(item[1])):
-        of = targets.of(kind)
-        alone = [
-            head
-            for head in members
-            if head.individual_until > NEVER and head.individual_until > of.course(cohorts[head.cohort_id]).changed_at
-        ]
-        singly.extend(head.enrolment_id for head in alone)
-        if alone:
-            apart = {head.enrolment_id for head in alone}
-            kinds[kind] = [head for head in members if head.enrolment_id not in apart]
-    rare = sorted(kinds, key=lambda kind: -len(kinds[kind]))[_KINDS_LIMIT:]
-    for kind in rare:
-        singly.extend(head.enrolment_id for head in kinds.pop(kind))
-    return {kind: members for kind, members in kinds.items() if members}, singly
+        assigned = (max(head.assigned_at, begins), head.assigned_protocol_id, head.individual_until > begins)
+        groups[head.protocol_id, head.generation, head.next_change_at, *assigned].append(head)
+    return [
+        HeadGroup(
+            protocol_id=members[0].protocol_id,
+            generation=members[0].generation,
+            next_change_at=members[0].next_change_at,
+            assigned_at=max(members[0].assigned_at, begins),
+            assigned_protocol_id=members[0].assigned_protocol_id,
+            individual=members[0].individual_until > begins,
+            enrolment_ids=[head.enrolment_id for head in members],
+            cohort_ids=[head.cohort_id for head in members],
+        )
+        for members in groups.values()
+    ]
 
 
-def with_origins(connection: Connection, organisation_id: int, world: World, heads: Sequence[Head]) -> World:
+def _is_apart(group: HeadGroup, begins: datetime, world: World, now: datetime) -> bool:
+    """Whether members are computed singly: their own facts, a change missed earlier than `begins` allows for, old moves."""
+    return (
+        group.individual
+        or settled_since(world, _changed_at(group, world, now)) < begins
+        or settled_protocol(group, world, begins) is None
+    )
+
+
+def _by_kind(
+    connection: Connection, organisation_id: int, groups: Sequence[HeadGroup], begins: datetime, world: World
+) -> dict[Kind, _Members]:
+    """The members of the groups by everything but their cohort that bears on their targets."""
+    relevant = relevant_selections(world)
+    selections: dict[int, frozenset[int]] = {}
+    if relevant:
+        selections = store.list_memberships(
+            connection,
+            organisation_id=organisation_id,
+            enrolment_ids=[each for group in groups for each in group.enrolment_ids],
+            selection_ids=sorted(relevant),
+        )
+    kinds: dict[Kind, _Members] = defaultdict(lambda: _Members([], []))
+    for group in groups:
+        protocol_id = settled_protocol(group, world, begins)
+        assert protocol_id is not None
+        if not relevant:
+            members = kinds[kind_of(group, protocol_id, frozenset())]
+            members.enrolment_ids.extend(group.enrolment_ids)
+            members.cohort_ids.extend(group.cohort_ids)
+            continue
+        for enrolment_id, cohort_id in zip(group.enrolment_ids, group.cohort_ids, strict=True):
+            members = kinds[kind_of(group, protocol_id, selections.get(enrolment_id, frozenset()))]
+            members.enrolment_ids.append(enrolment_id)
+            members.cohort_ids.append(cohort_id)
+    return kinds
+
+
+def with_origins(
+    connection: Connection, organisation_id: int, world: World, groups: Sequence[HeadGroup | Head]
+) -> World:
     """The world with the protocols to which moved enrolments were assigned at first."""
-    missing = {head.assigned_protocol_id for head in heads} - world.keys()
+    missing = {group.assigned_protocol_id for group in groups} - world.keys()
     if not missing:
         return world
     return {
@@ -117,46 +196,36 @@ def _targets(connection: Connection, organisation_id: int, world: World, now: da
     return memory.targets
 
 
-def _learn_cohorts(connection: Connection, organisation_id: int, heads: Sequence[Head], memory: Memory) -> None:
-    unknown = {head.cohort_id for head in heads} - memory.cohorts.keys()
+def _learn_cohorts(connection: Connection, organisation_id: int, groups: Sequence[HeadGroup], memory: Memory) -> None:
+    unknown = {cohort_id for group in groups for cohort_id in group.cohort_ids} - memory.cohorts.keys()
     if unknown:
         memory.cohorts.update(
             agenda_store.list_cohorts(connection, organisation_id=organisation_id, cohort_ids=sorted(unknown))
         )
 
 
-def _selections(
-    connection: Connection, organisation_id: int, heads: Sequence[Head], world: World
-) -> dict[int, frozenset[int]]:
-    """The relevant selections that hold each enrolment; asked for only where a timeline names any."""
-    relevant = relevant_selections(world)
-    if not relevant:
-        return {}
-    return store.list_memberships(
-        connection,
-        organisation_id=organisation_id,
-        enrolment_ids=[head.enrolment_id for head in heads],
-        selection_ids=sorted(relevant),
-    )
-
-
 def _step_kind(
     connection: Connection,
     organisation_id: int,
     targets: KindTargets,
-    members: Sequence[Head],
+    members: _Members,
     now: datetime,
     cohorts: Cohorts,
 ) -> None:
-    ids = store.Ids([head.enrolment_id for head in members])
-    standings = store.list_standings(connection, organisation_id=organisation_id, ids=ids)
+    ids = store.Ids(members.enrolment_ids)
+    present = set(members.cohort_ids)
+    keys = targets.moving_keys(cohorts[cohort_id] for cohort_id in present)
+    standings = store.list_standings(connection, organisation_id=organisation_id, ids=ids, activity_keys=keys)
     steps = [step for rows in standings for step in _steps(rows, targets, cohorts)]
     store.advance_rows(connection, organisation_id=organisation_id, ids=ids, steps=steps)
-    sizes = Counter(head.cohort_id for head in members)
-    fresh = _add_missing(connection, organisation_id, sizes, ids, standings, targets, cohorts)
+    having = Counter[str]()
+    for rows in standings:
+        having[rows.standing.activity_key] += len(rows.cohort_ids)
+    lacking = [key for key in keys if having[key] < len(members.enrolment_ids)]
+    fresh = _add_missing(connection, organisation_id, present, ids, lacking, targets, cohorts)
     asked = _asked_in_mid_window([*((step.occurrence, step.cohort_ids[0]) for step in steps), *fresh], targets, cohorts)
     _count_earlier(connection, organisation_id, ids, asked, targets, now, cohorts)
-    _advance_heads(connection, organisation_id, members, targets, now, cohorts)
+    _advance_heads(connection, organisation_id, members, present, targets, now, cohorts)
 
 
 def _steps(rows: StandingRows, targets: KindTargets, cohorts: Cohorts) -> list[Step]:
@@ -185,26 +254,20 @@ def _stands_at(rows: StandingRows, occurrence: Occurrence) -> bool:
 def _add_missing(
     connection: Connection,
     organisation_id: int,
-    sizes: Counter[int],
+    present: Set[int],
     ids: store.Ids,
-    standings: Sequence[StandingRows],
+    lacking: Sequence[str],
     targets: KindTargets,
     cohorts: Cohorts,
 ) -> list[tuple[Occurrence, int]]:
-    """Activities for which members have no row yet get one where something is to be asked; returns those, with a cohort.
-
-    A cohort of which every member has a row needs no look: the counts of its standings tell.
-    """
-    having: dict[str, Counter[int]] = defaultdict(Counter)
-    for rows in standings:
-        having[rows.standing.activity_key].update(rows.cohort_ids)
+    """Activities for which members have no row yet get one where something is to be asked; returns those, with a cohort."""
     wanted: dict[tuple[int, str], Occurrence] = {}
-    for cohort_id, size in sizes.items():
-        for key in targets.keys(cohorts[cohort_id]):
-            if having[key][cohort_id] < size:
-                occurrence = targets.targets(key, None)(cohorts[cohort_id])
-                if occurrence is not None:
-                    wanted[cohort_id, key] = occurrence
+    for key in lacking:
+        target_of = targets.targets(key, None)
+        for cohort_id in present:
+            occurrence = target_of(cohorts[cohort_id])
+            if occurrence is not None:
+                wanted[cohort_id, key] = occurrence
     missing = store.list_without_row(connection, organisation_id=organisation_id, ids=ids, keys=list(wanted))
     added = [
         row_of(enrolment_id, cohort_id, wanted[cohort_id, activity_key])
@@ -288,14 +351,19 @@ def _count_earlier(
 def _advance_heads(
     connection: Connection,
     organisation_id: int,
-    members: Sequence[Head],
+    members: _Members,
+    present: Set[int],
     targets: KindTargets,
     now: datetime,
     cohorts: Cohorts,
 ) -> None:
+    values = {cohort_id: targets.head_values(cohorts[cohort_id]) for cohort_id in present}
     groups: dict[tuple[int, int, int, datetime | None], list[int]] = defaultdict(list)
-    for head in members:
-        groups[targets.head_values(cohorts[head.cohort_id])].append(head.enrolment_id)
+    if len(set(values.values())) == 1:
+        groups[next(iter(values.values()))] = members.enrolment_ids
+    else:
+        for enrolment_id, cohort_id in zip(members.enrolment_ids, members.cohort_ids, strict=True):
+            groups[values[cohort_id]].append(enrolment_id)
     store.advance_heads(
         connection,
         organisation_id=organisation_id,

@@ -1,16 +1,17 @@
 """What the members of a cohort must hold in their agenda rows, computed once and kept for the chunks that follow."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from lockstep.domain.agenda import Head, activity_keys, activity_of
+from lockstep.domain.agenda import activity_of
 from lockstep.domain.cohort import (
     Cohort,
     CohortCourse,
     Standing,
     cohort_course,
     first_unseen,
+    moving_keys,
     reach,
     settled,
     target,
@@ -18,6 +19,7 @@ from lockstep.domain.cohort import (
 from lockstep.domain.occurrence import Key, Occurrence
 from lockstep.domain.switch import SwitchKind
 from lockstep.domain.timeline import Span, World, generation_at, in_force
+from lockstep.store.recalculation import HeadGroup
 
 _KINDS_LIMIT = 500
 
@@ -44,7 +46,7 @@ class KindTargets:
         self.kind = kind
         self._world, self._outages, self._now = world, outages, now
         self._courses: dict[CohortKey, CohortCourse] = {}
-        self._keys: dict[CohortKey, Sequence[str]] = {}
+        self._moving: dict[str, Sequence[str]] = {}
         self._heads: dict[CohortKey, tuple[int, int, int, datetime | None]] = {}
         self._targets: dict[tuple[str, Standing | None, frozenset[Key]], dict[CohortKey, Occurrence | None]] = {}
 
@@ -67,11 +69,14 @@ class KindTargets:
 
         return of
 
-    def keys(self, cohort: CohortKey) -> Sequence[str]:
-        """The activities of the whole course: one that is no longer in force may still be in its grace."""
-        if cohort not in self._keys:
-            self._keys[cohort] = activity_keys(self.course(cohort).course.timeline)
-        return self._keys[cohort]
+    def moving_keys(self, cohorts: Iterable[CohortKey]) -> list[str]:
+        """The activities whose window may differ for any of the cohorts: their timing is not the same ever since."""
+        moving: dict[str, None] = {}
+        for cohort in {zone: (zone, anchor_on) for zone, anchor_on in cohorts}.values():
+            if cohort[0] not in self._moving:
+                self._moving[cohort[0]] = moving_keys(self.course(cohort))
+            moving.update(dict.fromkeys(self._moving[cohort[0]]))
+        return list(moving)
 
     def head_values(self, cohort: CohortKey) -> tuple[int, int, int, datetime | None]:
         """What the heads of the cohort carry once their rows are computed: protocol, version, generation, next change."""
@@ -132,24 +137,25 @@ class Targets:
         return all(change is None or change > now for change in changes)
 
 
-def kind_of(
-    head: Head,
-    cohort: tuple[str, date],
-    world: World,
-    *,
-    begins: datetime,
-    moves: bool,
-    selections: frozenset[int],
-) -> Kind:
-    """The kind of a head: assignments older than `begins` count as equally old; see `settled_since`."""
-    assigned_at, protocol_id = head.assigned_at, head.assigned_protocol_id
-    if assigned_at < begins:
-        assigned_at = begins
-        if moves:
-            zone, anchor_on = cohort
-            own = Cohort(zone, anchor_on, head.assigned_at, protocol_id, selections)
-            protocol_id = settled(own, world, changed_at=begins + reach(world)).assigned_protocol_id
-    return Kind(head.protocol_id, head.generation, head.next_change_at, assigned_at, protocol_id, selections)
+def kind_of(group: HeadGroup, protocol_id: int, selections: frozenset[int]) -> Kind:
+    """The kind of a group's members that these selections hold; `protocol_id` is what `settled_protocol` says."""
+    return Kind(group.protocol_id, group.generation, group.next_change_at, group.assigned_at, protocol_id, selections)
+
+
+def settled_protocol(group: HeadGroup, world: World, begins: datetime) -> int | None:
+    """The protocol to which a group's members were assigned at its `assigned_at`; None when that differs among them.
+
+    Members of long ago count as assigned at `begins`, to what they stood on then: the head's protocol, unless the head
+    saw a move since; then their first one, unless there were moves before, too.
+    """
+    if group.assigned_at > begins:
+        return group.assigned_protocol_id
+    moves = [switch for each in world.values() for switch in each.switches if switch.kind is SwitchKind.MOVE]
+    if not any(move.first_at > begins and (move.generation or 0) <= group.generation for move in moves):
+        return group.protocol_id
+    if not any(move.first_at <= begins for move in moves):
+        return group.assigned_protocol_id
+    return None
 
 
 def settled_since(world: World, changed_at: datetime) -> datetime:
@@ -165,11 +171,6 @@ def relevant_selections(world: World) -> frozenset[int]:
         for switch in protocol.switches
         if switch.selection_id is not None
     )
-
-
-def has_moves(world: World) -> bool:
-    """Whether any of these protocols' timelines holds a move."""
-    return any(switch.kind is SwitchKind.MOVE for protocol in world.values() for switch in protocol.switches)
 
 
 def code_of(course: CohortCourse, occurrence: Occurrence) -> str:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from lockstep.domain.agenda import Head
 from lockstep.domain.operation import OperationKind, OperationState
 from lockstep.domain.timeline import generation_at
 from lockstep.engine.agenda import bring_in_step
@@ -227,12 +226,12 @@ def step_singly(database: Database, *, organisation_id: int, operation: Recalcul
     Locks: its head and rows.
     """
     with database.transaction(organisation_id) as connection:
-        heads = _claim_one(connection, organisation_id, operation)
-    if not heads:
+        enrolment_id = _claim_one(connection, organisation_id, operation)
+    if enrolment_id is None:
         return None
     operation_id = None if operation is None else operation.operation_id
     return recalculate_enrolment(
-        database, organisation_id=organisation_id, enrolment_id=heads[0].enrolment_id, operation_id=operation_id
+        database, organisation_id=organisation_id, enrolment_id=enrolment_id, operation_id=operation_id
     )
 
 
@@ -274,16 +273,18 @@ def recalculate_enrolment(
         return False
 
 
-def _claim_one(connection: Connection, organisation_id: int, operation: Recalculation | None) -> list[Head]:
+def _claim_one(connection: Connection, organisation_id: int, operation: Recalculation | None) -> int | None:
     now = clock_now(connection)
     if operation is None:
-        return store.claim_changing_heads(connection, organisation_id=organisation_id, now=now, size=1)
+        changing = store.claim_changing_heads(connection, organisation_id=organisation_id, now=now, size=1)
+        return changing[0].enrolment_id if changing else None
     part = store.claim_range(connection, organisation_id=organisation_id, operation_id=operation.operation_id)
     if part is None:
-        return []
+        return None
     world = facts_store.load_world(connection, organisation_id=organisation_id, protocol_ids=[operation.protocol_id])
     scope = _scope(organisation_id, operation, generation_at(world, operation.protocol_id, now), now)
-    return store.claim_heads(connection, **scope, part=part, size=1)
+    groups = store.claim_heads(connection, **scope, part=part, size=1, begins=now)
+    return groups[0].enrolment_ids[0] if groups else None
 
 
 def set_aside(

@@ -126,9 +126,7 @@ def count_enrolments(
     return int(row[0])
 
 
-def list_protocols_of_selection(
-    connection: Connection[Any], *, organisation_id: int, selection_id: int
-) -> list[int]:
+def list_protocols_of_selection(connection: Connection[Any], *, organisation_id: int, selection_id: int) -> list[int]:
     """The protocols on which members of the selection stand now, by number. Locks: none."""
     values = {"organisation_id": organisation_id, "selection_id": selection_id}
     return [row[0] for row in connection.execute(_SQL["list_protocols_of_selection"], values)]
