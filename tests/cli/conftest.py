@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
-from click.testing import Result
-from typer.testing import CliRunner
+from tests.engine.switch_world import activity
+from typer.testing import CliRunner, Result
 
 from lockstep.cli.main import app
 from lockstep.store.database import Database
 from lockstep.worker.recalculation import Recalculating
-from tests.engine.switch_world import activity
 
 Lockstep = Callable[..., Result]
 
@@ -40,7 +39,7 @@ def answer(result: Result) -> Any:
 
 @pytest.fixture
 def clinic(lockstep: Lockstep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An organisation with a program, a protocol with a version, and a patient on it; returns a folder with documents."""
+    """An organisation with a program, a protocol with a version, a patient on it; returns a folder of documents."""
     monkeypatch.setenv("LOCKSTEP_ORGANISATION", "clinic")
     lockstep("organisation", "add", "clinic", "--title", "Clinic")
     lockstep("program", "add", "heart", "--title", "Heart failure")

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import Result
-
 from tests.cli.conftest import Lockstep, answer
+from typer.testing import Result
 
 Settle = Callable[[], None]
 
@@ -56,7 +55,7 @@ def test_a_switch_is_previewed_accepted_followed_and_shown(lockstep: Lockstep, c
         answer(lockstep("operation", "show", operation, "--json"))["events"][0]["type"] == "lockstep.operation.accepted"
     )
     assert "Accepted by o.perator" in lockstep("switch", "show", number).stdout
-    assert [each["switch_id"] for each in answer(lockstep("switch", "list", "--json"))][0] == number
+    assert answer(lockstep("switch", "list", "--json"))[0]["switch_id"] == number
 
 
 def test_a_stale_preview_ends_with_3_and_tells_the_difference(lockstep: Lockstep, clinic: Path) -> None:

@@ -47,6 +47,10 @@ class WakeUps:
                 loop.call_soon_threadsafe(serving.cancel)
         self._thread.join(patience_seconds)
 
+    def is_alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
+
     def _run(self) -> None:
         failures = 0
         while not self._stop.is_set():
