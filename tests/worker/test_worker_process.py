@@ -100,3 +100,44 @@ def test_it_goes_on_after_the_database_was_restarted() -> None:
 def _states(url: str) -> set[str]:
     with psycopg.connect(url) as connection:
         return {row[0] for row in connection.execute("select state from operation")}
+
+
+def test_what_was_missed_is_decided_and_sealed(
+    database: Database, database_url: str, admin: psycopg.Connection
+) -> None:
+    world = found(database)
+    protocol_id = world.protocol("heart")
+    world.publish(protocol_id, activity(rules=[{"key": "missed", "kind": "missed", "in_a_row": 1, "severity": "red"}]))
+    world.enrol(protocol_id, ["p1"])
+    admin.execute(
+        "create or replace function lockstep_now() returns timestamptz language plpgsql stable parallel safe"
+        " as $$ begin return clock_timestamp() + interval '2 days'; end $$"
+    )
+    with workers(database_url, 1):
+        until(lambda: bool(count(admin, "occurrence")), what="the missed occurrence is decided")
+        until(lambda: bool(count(admin, "alert")), what="the alert stands")
+        until(lambda: count(admin, "audit_seal") == count(admin, "audit_entry"), what="the audit is sealed")
+
+
+def test_two_workers_judge_and_recalculate_without_stepping_on_each_other(
+    database: Database, database_url: str, admin: psycopg.Connection
+) -> None:
+    world, protocol_id = large(database, 1_000)
+    admin.execute(
+        "create or replace function lockstep_now() returns timestamptz language plpgsql stable parallel safe"
+        " as $$ begin return clock_timestamp() + interval '1 day'; end $$"
+    )
+    with workers(database_url, 2):
+        until(lambda: alive(admin) == 2, what="both workers live")
+        until(lambda: count(admin, "occurrence") >= 1_000, what="everybody's missed occurrence is decided")
+        world.publish(protocol_id, activity(schedule=every(3)))
+        until(lambda: states(admin) == {"succeeded"}, what="the operations succeeded")
+        failing = "select count(*) from worker where doing -> 'duties' @? '$.*.failing'"
+        until(lambda: admin.execute(failing).fetchone() == (0,), what="no duty fails")
+    assert count(admin, "recalculation_exception") == 0
+
+
+def count(admin: psycopg.Connection, table: str) -> int:
+    row = admin.execute(f"select count(*) from {table}").fetchone()
+    assert row is not None
+    return int(row[0])
