@@ -93,7 +93,7 @@ def step_groups(
     for kind in sorted(kinds, key=lambda kind: -len(kinds[kind].enrolment_ids))[_KINDS_LIMIT:]:
         singly.extend(kinds.pop(kind).enrolment_ids)
     for kind, members in kinds.items():
-        _step_kind(connection, organisation_id, targets.of(kind), members, now, memory.cohorts)
+        singly.extend(_step_kind(connection, organisation_id, targets.of(kind), members, now, memory.cohorts))
     if singly:
         bring_in_step(connection, organisation_id=organisation_id, enrolment_ids=singly, now=now)
     return len(singly)
@@ -103,6 +103,10 @@ def step_groups(
 class _Members:
     enrolment_ids: list[int]
     cohort_ids: list[int]
+
+    def without(self, gone: Set[int]) -> "_Members":
+        kept = [pair for pair in zip(self.enrolment_ids, self.cohort_ids, strict=True) if pair[0] not in gone]
+        return _Members([enrolment_id for enrolment_id, _ in kept], [cohort_id for _, cohort_id in kept])
 
 
 def _changed_at(head: Head | HeadGroup, world: World, now: datetime) -> datetime:
@@ -211,11 +215,19 @@ def _step_kind(
     members: _Members,
     now: datetime,
     cohorts: Cohorts,
-) -> None:
+) -> Set[int]:
+    """The members are in step but for those returned, which waited too long for a judgement to be computed together."""
     ids = store.Ids(members.enrolment_ids)
     present = set(members.cohort_ids)
     keys = targets.moving_keys(cohorts[cohort_id] for cohort_id in present)
     standings = store.list_standings(connection, organisation_id=organisation_id, ids=ids, activity_keys=keys)
+    since_at = targets.remembers_since(cohorts[cohort_id] for cohort_id in present)
+    if any(rows.standing.opens_at < since_at for rows in standings):
+        waiting = store.list_waiting_since(connection, organisation_id=organisation_id, ids=ids, before_at=since_at)
+        others = members.without(waiting)
+        if others.enrolment_ids:
+            waiting |= _step_kind(connection, organisation_id, targets, others, now, cohorts)
+        return waiting
     steps = [step for rows in standings for step in _steps(rows, targets, cohorts)]
     store.advance_rows(connection, organisation_id=organisation_id, ids=ids, steps=steps)
     having = Counter[str]()
@@ -226,6 +238,7 @@ def _step_kind(
     asked = _asked_in_mid_window([*((step.occurrence, step.cohort_ids[0]) for step in steps), *fresh], targets, cohorts)
     _count_earlier(connection, organisation_id, ids, asked, targets, now, cohorts)
     _advance_heads(connection, organisation_id, members, present, targets, now, cohorts)
+    return frozenset()
 
 
 def _steps(rows: StandingRows, targets: KindTargets, cohorts: Cohorts) -> list[Step]:

@@ -92,6 +92,11 @@ class KindTargets:
             )
         return self._heads[cohort]
 
+    def remembers_since(self, cohorts: Iterable[CohortKey]) -> datetime:
+        """Rows that opened earlier were left unjudged for so long that the cohorts' courses do not reach back to them."""
+        changed_at = min(self.course(cohort).changed_at for cohort in cohorts)
+        return changed_at - reach(self._world) * 2 / 3
+
     def next_change_at(self) -> datetime | None:
         """The first instant at which a course computed so far changes."""
         return min(

@@ -231,6 +231,12 @@ def list_standings(
     ]
 
 
+def list_waiting_since(connection: Connection[Any], *, organisation_id: int, ids: Ids, before_at: datetime) -> set[int]:
+    """The enrolments with a row that opened before the instant and is not judged yet. Locks: none."""
+    values = {"organisation_id": organisation_id, "enrolment_ids": ids.text, "before_at": before_at}
+    return {row[0] for row in connection.execute(_SQL["list_waiting_since"], values)}
+
+
 def list_without_row(
     connection: Connection[Any], *, organisation_id: int, ids: Ids, keys: Sequence[tuple[int, str]]
 ) -> list[tuple[int, int, str]]:

@@ -268,6 +268,15 @@ group by
     a.protocol_id,
     a.version_number;
 
+-- name: list_waiting_since
+-- The enrolments whose rows have waited to be judged since before an instant.
+-- Locks: none (the heads are held).
+select distinct a.enrolment_id
+from agenda a
+where a.organisation_id = %(organisation_id)s
+    and a.enrolment_id = any(%(enrolment_ids)s::bigint[])
+    and a.opens_at < %(before_at)s;
+
 -- name: list_without_row
 -- The held enrolments of cohorts that have no row for an activity.
 -- Locks: none (the heads are held).
