@@ -248,7 +248,7 @@ def _rows(
             occurrence = earliest_undecided(course, key, from_at=subject.floor, decided=mine.get(key, set()))
             if occurrence is None:
                 break
-            row = _row(subject, occurrence, before.get(key))
+            row = _row(subject, occurrence, before.get(key), now)
             if row.taken < 0:
                 taken = _taken_before(connection, organisation_id, subject, course, occurrence)
                 row = replace(row, taken=min(len(taken), occurrence.quantity - 1))
@@ -262,15 +262,17 @@ def _rows(
     return rows, decisions
 
 
-def _row(subject: _Subject, occurrence: Occurrence, before: Row | None) -> Row:
-    """The occurrence as a row; `taken` is -1 where measurements from before it was asked may count for it."""
+def _row(subject: _Subject, occurrence: Occurrence, before: Row | None, now: datetime) -> Row:
+    """The occurrence as a row; `taken` is -1 where measurements from before it was the row's may count for it."""
     assert occurrence.fate is Fate.ASKED
     same = before is not None and before.key == occurrence.key and before.opens_at == occurrence.opens_at
     if same:
         assert before is not None
         taken = before.taken
     else:
-        taken = -1 if occurrence.nominal_at < occurrence.opens_at else 0
+        # Half of a quantity may have been taken while the row still held an earlier occurrence.
+        half_taken = occurrence.quantity > 1 and occurrence.nominal_at < now
+        taken = -1 if occurrence.nominal_at < occurrence.opens_at or half_taken else 0
     return Row(
         enrolment_id=subject.enrolment_id,
         activity_key=occurrence.activity_key,

@@ -1,7 +1,8 @@
 """What rows that are due stand on: the courses of their enrolments, the rules of their activities, what follows."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lockstep.domain.agenda import Course, Row, occurrences
@@ -9,7 +10,8 @@ from lockstep.domain.content import Activity
 from lockstep.domain.missed import missed_rules
 from lockstep.domain.occurrence import Fate, Occurrence
 from lockstep.domain.rule import Missed
-from lockstep.domain.timeline import ProtocolFacts, Span, generation_at
+from lockstep.domain.switch import SwitchKind
+from lockstep.domain.timeline import ProtocolFacts, Span, generation_at, in_force
 from lockstep.engine.course import Memory, NotShared, OwnCourse, SharedCourse
 from lockstep.store import recalculation as selection_store
 from lockstep.store import timeline as facts_store
@@ -101,15 +103,35 @@ class Due:
                 found[occurrence].extend(members)
         return found, apart
 
+    def opened(self, standings: Sequence[Standing]) -> list[Standing]:
+        """The same, by the version in force when the occurrence opened, which judges it.
+
+        A version that changes rules but no schedule draws no generation, so the rows still name an earlier one.
+        """
+        found: list[Standing] = []
+        for standing in standings:
+            place = standing.place
+            if not self._has_silent_versions(place.protocol_id):
+                found.append(standing)
+                continue
+            courses, apart = self.shared(standing)
+            members_of: dict[int, list[int]] = defaultdict(list)
+            for course, members in courses:
+                members_of[_version(course.course, place)].extend(members)
+            for enrolment_id, own in self._own(apart).items():
+                members_of[_version(own.course, place)].append(enrolment_id)
+            found.extend(
+                Standing(replace(place, version_number=number), members) for number, members in members_of.items()
+            )
+        return found
+
     def rules(self, standing: Standing) -> list[tuple[Missed, list[int]]]:
         """The rules that the standing's occurrence, if missed, counts for, each with the enrolments it holds for.
 
         Those of the version in force when the occurrence opened, with the personal changes of then.
         """
-        own, alike = [], []
-        for enrolment_id in standing.enrolment_ids:
-            personal = self.heads[enrolment_id].individual_until > standing.place.opens_at
-            (own if personal else alike).append(enrolment_id)
+        own = [each for each in standing.enrolment_ids if self.heads[each].individual_until > standing.place.opens_at]
+        alike = standing.enrolment_ids if not own else sorted({*standing.enrolment_ids}.difference(own))
         found: dict[Missed, list[int]] = defaultdict(list)
         if alike:
             for rule in missed_rules(self._asked(standing.place)):
@@ -154,11 +176,18 @@ class Due:
             now=self.now,
         )
 
-    def _asked(self, place: Row) -> Activity | None:
-        if place.protocol_id not in self.world:
+    def _protocol(self, protocol_id: int) -> ProtocolFacts:
+        if protocol_id not in self.world:
             # The occurrence opened before the enrolment was moved to another protocol.
-            self.world |= self._protocols({place.protocol_id})
-        content = self.world[place.protocol_id].versions.get(place.version_number)
+            self.world |= self._protocols({protocol_id})
+        return self.world[protocol_id]
+
+    def _has_silent_versions(self, protocol_id: int) -> bool:
+        switches = self._protocol(protocol_id).switches
+        return any(switch.kind is SwitchKind.PUBLISH and switch.generation is None for switch in switches)
+
+    def _asked(self, place: Row) -> Activity | None:
+        content = self._protocol(place.protocol_id).versions.get(place.version_number)
         return content.activity(place.activity_key) if content is not None else None
 
     def _own(self, enrolment_ids: Collection[int]) -> dict[int, OwnCourse]:
@@ -169,6 +198,13 @@ class Due:
         )
         world = self._protocols({assigned.protocol_id for facts in known.values() for assigned in facts.assignments})
         return {each: OwnCourse(facts, world, self.outages, self.now) for each, facts in known.items()}
+
+
+def _version(course: Course, place: Row) -> int:
+    segment = in_force(course.timeline, place.opens_at)
+    if segment is None or segment.version_number is None or segment.protocol_id != place.protocol_id:
+        return place.version_number
+    return segment.version_number
 
 
 def _order(place: Row | Occurrence) -> tuple[datetime, datetime]:

@@ -89,7 +89,8 @@ def judge_due(
             heads = store.claim_due_heads(connection, organisation_id=organisation_id, horizon_at=horizon_at, size=size)
             held.extend(heads)
             judged = _Round(connection, organisation_id, horizon_at, memory).judge(heads)
-            return replace(judged, more=len(heads) == size or judged.brought_in_step > 0)
+            # What was gone on from may be due again, so only a round that found nothing is the last.
+            return replace(judged, more=judged.count > 0)
     except Exception as error:
         if is_transient(error) or not held:
             raise
@@ -160,7 +161,7 @@ class _Round:
         standings = self._list_due()
         if self._due.outages and self._extend(standings):
             standings = self._list_due()
-        missed, decided_before = self._save(standings)
+        missed, decided_before = self._save(self._due.opened(standings))
         self._raise_alerts(missed)
         self._advance(missed, apart=decided_before)
         return Judged(count, sum(len(each.enrolment_ids) for each in missed), len(behind), False)

@@ -13,7 +13,7 @@ from lockstep.domain.agenda import Row
 from lockstep.domain.alert import merged
 from lockstep.domain.measurement import Bounds, Measurement, Outcome, implausible, instant_of_judging
 from lockstep.domain.measurement_file import SetAside
-from lockstep.domain.occurrence import OccurrenceState
+from lockstep.domain.missed import run_length
 from lockstep.domain.refusal import InvalidMeasurement, Refusal
 from lockstep.domain.unit import convertible
 from lockstep.engine import outage
@@ -310,7 +310,7 @@ def _count_misses_again(connection: Connection, organisation_id: int, found: Fou
             before_at=row.judge_at,
             most=_MOST_RUN,
         )
-        missed = next((n for n, state in enumerate(states) if state is not OccurrenceState.MISSED), len(states))
+        missed = run_length(states)
         if missed != row.missed_in_a_row:
             agenda.count_missed(key, missed)
             found.changed[enrolment_id] = agenda

@@ -1,0 +1,85 @@
+"""Nothing is judged before everything that ran then has ended, and unless ingestion was seen alive afterwards."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from lockstep.engine.judgement import Horizon, list_horizons
+from lockstep.store.database import Database
+
+from .judged_world import JUDGED_AT, Judging
+
+if TYPE_CHECKING:
+    from tests.conftest import Clock
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def world(database: Database, clock: "Clock", admin: psycopg.Connection) -> Judging:
+    world = Judging(database, admin, clock.set)
+    clock.set(JUDGED_AT)
+    return world
+
+
+def alive(world: Judging, seen_at: datetime) -> None:
+    world.admin.execute(
+        "insert into ingestion_heartbeat values (%s, 'test', %s)"
+        " on conflict (organisation_id, source) do update set seen_at = excluded.seen_at",
+        [world.organisation_id, seen_at],
+    )
+
+
+def look(world: Judging, horizon: Horizon, at: datetime) -> datetime | None:
+    world.set_clock(at)
+    return list_horizons(world.database, horizon).get(world.organisation_id)
+
+
+def test_an_instant_is_waited_for(world: Judging) -> None:
+    alive(world, JUDGED_AT + 60 * SECOND)
+    horizon = Horizon()
+    assert look(world, horizon, JUDGED_AT) is None
+    assert look(world, horizon, JUDGED_AT + SECOND) is None
+    assert look(world, horizon, JUDGED_AT + 2 * SECOND) == JUDGED_AT
+    assert look(world, horizon, JUDGED_AT + 2.5 * SECOND) == JUDGED_AT
+    assert look(world, horizon, JUDGED_AT + 3 * SECOND) == JUDGED_AT + SECOND
+
+
+def test_without_a_heartbeat_nothing_is_judged(world: Judging) -> None:
+    horizon = Horizon()
+    look(world, horizon, JUDGED_AT)
+    assert look(world, horizon, JUDGED_AT + 60 * SECOND) is None
+
+
+def test_what_closed_after_the_last_heartbeat_is_not_judged(world: Judging) -> None:
+    horizon = Horizon()
+    alive(world, JUDGED_AT)
+    look(world, horizon, JUDGED_AT)
+    assert look(world, horizon, JUDGED_AT + 60 * SECOND) is None
+    alive(world, JUDGED_AT + 0.5 * SECOND)
+    found = look(world, horizon, JUDGED_AT + 61 * SECOND)
+    assert found is not None
+    assert JUDGED_AT <= found < JUDGED_AT + 0.5 * SECOND
+
+
+def test_a_transaction_that_ran_then_is_waited_for(world: Judging, database_url: str) -> None:
+    alive(world, JUDGED_AT + 60 * SECOND)
+    horizon = Horizon()
+    with psycopg.connect(database_url) as running:
+        running.execute("select pg_current_xact_id()")
+        look(world, horizon, JUDGED_AT)
+        assert look(world, horizon, JUDGED_AT + 30 * SECOND) is None
+        running.commit()
+        # One that began since does not matter.
+        running.execute("select pg_current_xact_id()")
+        assert look(world, horizon, JUDGED_AT + 31 * SECOND) == JUDGED_AT
+
+
+def test_only_organisations_with_something_due_are_named(world: Judging) -> None:
+    alive(world, JUDGED_AT + 60 * SECOND)
+    horizon = Horizon()
+    look(world, horizon, JUDGED_AT - SECOND)
+    assert look(world, horizon, JUDGED_AT + 1.5 * SECOND) is None
+    assert look(world, horizon, JUDGED_AT + 3.5 * SECOND) == JUDGED_AT + 1.5 * SECOND
