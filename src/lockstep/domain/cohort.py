@@ -163,7 +163,7 @@ def moving_keys(course: CohortCourse) -> list[str]:
 
 def _asking(span: Segment, key: str) -> tuple[object, ...]:
     activity = activity_of(span, key)
-    return (timing(activity) if activity is not None else None, span.zone, span.paused)
+    return (timing(activity) if activity is not None else None, span.protocol_id, span.zone, span.paused)
 
 
 def _is_judged_before(occurrence: Occurrence, standing: Standing) -> bool:

@@ -255,13 +255,14 @@ def _steps(rows: StandingRows, targets: KindTargets, cohorts: Cohorts) -> list[S
 
 
 def _stands_at(rows: StandingRows, occurrence: Occurrence) -> bool:
-    """Whether the rows hold this window already; then they are not written, whatever version asks for the same window now."""
+    """Whether the rows hold this window of this protocol already; then they are not written, whatever its version."""
     standing = rows.standing
     return (standing.on, standing.slot) == occurrence.key and (
+        rows.protocol_id,
         standing.opens_at,
         rows.closes_at,
         standing.judge_at,
-    ) == (occurrence.opens_at, occurrence.closes_at, occurrence.judge_at)
+    ) == (occurrence.protocol_id, occurrence.opens_at, occurrence.closes_at, occurrence.judge_at)
 
 
 def _add_missing(

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from threading import Lock
 from typing import Any
@@ -50,6 +51,10 @@ class OwnCourse:
             return self.whole[-1]
         return found
 
+    def opened(self, row: Row) -> Row:
+        """The row with the version in force when its occurrence opened; rows are not written when only rules change."""
+        return _labelled(row, in_force(self.course.timeline, row.opens_at))
+
     def discharged(self, at: datetime) -> bool:
         """Whether the enrolment had ended by the instant."""
         return self.facts.discharged_at is not None and self.facts.discharged_at <= at
@@ -69,6 +74,14 @@ class OwnCourse:
     def following(self, row: Row, decided: Collection[Key]) -> Occurrence | None:
         """The earliest undecided occurrence once the row's is decided."""
         return earliest_undecided(self.course, row.activity_key, from_at=row.opens_at, decided={*decided, row.key})
+
+
+def _labelled(row: Row, segment: Segment | None) -> Row:
+    if segment is None or segment.version_number in (None, row.version_number):
+        return row
+    if segment.protocol_id != row.protocol_id:
+        return row
+    return replace(row, version_number=segment.version_number)
 
 
 class NotShared(Exception):
@@ -91,11 +104,15 @@ class SharedCourse:
 
     def asked(self, row: Row) -> Activity | None:
         """The activity as it was when the row's occurrence was asked."""
-        key = (row.version_number, row.activity_key)
+        key = (self.opened(row).version_number, row.activity_key)
         if key not in self._asked:
-            content = self._protocol.versions.get(row.version_number)
+            content = self._protocol.versions.get(key[0])
             self._asked[key] = content.activity(row.activity_key) if content else None
         return self._asked[key]
+
+    def opened(self, row: Row) -> Row:
+        """The row with the version in force when its occurrence opened; rows are not written when only rules change."""
+        return _labelled(row, self._timeline[max(bisect_right(self._begins, row.opens_at) - 1, 0)])
 
     def measured(self, at: datetime, code: str) -> tuple[Segment, list[Activity]] | None:
         """What is in force at the instant, with its activities that the code is measured for."""

@@ -368,7 +368,8 @@ class Agendas:
             self._count_on(agenda, after, each, following, found)
 
     def _fulfil(self, agenda: Agenda, row: Row, state: OccurrenceState, measurement_id: int, found: Found) -> None:
-        found.decisions.append(agenda_store.Decision(agenda.enrolment_id, row, state, measurement_id))
+        opened = agenda.course.opened(row)
+        found.decisions.append(agenda_store.Decision(agenda.enrolment_id, opened, state, measurement_id))
         agenda.states[row.activity_key, row.key] = (state, 0)
         agenda.decided.setdefault(row.activity_key, set()).add(row.key)
 
