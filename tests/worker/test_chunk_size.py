@@ -25,7 +25,7 @@ def test_failures_halve_it_down_to_one_and_it_recovers() -> None:
     halvings = 0
     while size.failed():
         halvings += 1
-    assert (size.size, halvings) == (LEAST, 9)
+    assert (size.size, halvings) == (LEAST, FIRST.bit_length() - 1)
     assert not size.failed()
     for _ in range(100):
         size.succeeded(done=size.size, elapsed_ms=1)

@@ -63,7 +63,7 @@ def test_a_wake_up_ends_the_wait_and_stopping_ends_the_duty() -> None:
     thread = threading.Thread(target=follow, args=(duty, stop), daemon=True)
     thread.start()
     assert ran.acquire(timeout=10)
-    # Set until seen: the duty clears it at the beginning of each round.
+    # Set until seen: the duty clears it at the beginning of a round.
     while not ran.acquire(timeout=0.01):
         duty.wake.set()
     stop.set()

@@ -15,6 +15,7 @@ from lockstep.engine.clock import current_instant
 from lockstep.store.database import Database
 from lockstep.store.recalculation import Recalculation
 from lockstep.worker import recalculation as duty
+from lockstep.worker.chunk_size import FIRST
 from lockstep.worker.recalculation import Recalculating, Work, choose
 from lockstep.worker.yielding import Yielding
 
@@ -78,7 +79,7 @@ def test_transient_failures_are_tried_again_with_smaller_chunks(
 
     monkeypatch.setattr(recalculation, "recalculate_chunk", flaky)
     run(Recalculating(database))
-    assert sizes[:5] == [1_000, 500, 250, 125, 62]
+    assert sizes[:5] == [FIRST, FIRST // 2, FIRST // 4, FIRST // 8, FIRST // 16]
     assert states(admin)[-1] == "succeeded"
     attempts = admin.execute("select data from operation_event where type = 'operation.attempted'").fetchall()
     assert attempts[0][0]["sqlstate"] == "55P03"

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-FIRST = 1_000
+FIRST = 50
+"""Small, because what cohorts share is computed in the first chunks, while their heads are held."""
 LEAST = 1
 MOST = 4_000
 SHORT_MS = 10.0
@@ -21,8 +22,10 @@ class ChunkSize:
         """The last chunk did so many enrolments in so long. One that was not full says nothing about the size."""
         if done < self.size:
             return
-        if elapsed_ms < SHORT_MS or self.size < LEAST_BY_TIME:
-            self.size = min(MOST, max(self.size + 1, round(self.size * 1.25)))
+        if self.size < LEAST_BY_TIME:
+            self.size = min(LEAST_BY_TIME, 2 * self.size)
+        elif elapsed_ms < SHORT_MS:
+            self.size = min(MOST, round(self.size * 1.25))
         elif elapsed_ms > LONG_MS:
             self.size = max(LEAST_BY_TIME, round(self.size * 0.8))
 

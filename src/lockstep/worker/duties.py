@@ -29,8 +29,9 @@ DAY_SECONDS = 86_400.0
 
 def all_duties(database: Database, *, worker_id: str, beats: bool) -> list[Duty]:
     """Everything that happens by itself; each duty may run in any number of workers at once."""
+    recalculating = Recalculating(database, worker_id=worker_id)
     found = [
-        Duty("recalculation", 0.25, Recalculating(database, worker_id=worker_id).run),
+        Duty("recalculation", 0.25, recalculating.run, woken=recalculating.look_again),
         Duty("changes", 0.5, Changing(database).run),
         Duty("judgement", 0.2, Judging(database).run),
         Duty("pauses", 1.0, lambda: _each(database, Waiting.RECALCULATION, resuming(database, worker_id))),

@@ -21,13 +21,14 @@ _log = structlog.get_logger("lockstep.worker")
 class Duty:
     """One thing to look after. `run` returns whether there is more to do at once.
 
-    It runs every `interval_seconds` at the latest, and as soon as `wake` is set.
+    It runs every `interval_seconds` at the latest, and as soon as `wake` is set; then `woken` is called first.
     """
 
     name: str
     interval_seconds: float
     run: Callable[[], bool]
     wake: threading.Event = field(default_factory=threading.Event)
+    woken: Callable[[], None] = lambda: None
     runs: int = 0
     failures: int = 0
     in_a_row: int = 0
@@ -64,7 +65,9 @@ class Duty:
 def follow(duty: Duty, stop: threading.Event) -> None:
     """Runs the duty until told to stop, which also sets its `wake`."""
     while not stop.is_set():
-        duty.wake.clear()
+        if duty.wake.is_set():
+            duty.wake.clear()
+            duty.woken()
         wait_seconds = duty.turn()
         if duty.in_a_row:
             stop.wait(wait_seconds)  # a wake-up does not shorten the back-off

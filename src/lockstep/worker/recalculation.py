@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from lockstep.domain.operation import OperationState
+from lockstep.domain.refusal import Refusal
 from lockstep.engine import duty, recalculation
 from lockstep.engine.chunk import Memory
 from lockstep.engine.operation import fulfil_pause, give_reason, tell_attempt
@@ -86,6 +87,10 @@ class Recalculating:
         self._step(choose(ready, self._chance))
         return True
 
+    def look_again(self) -> None:
+        """The list of work is read anew before the next step: there may be something small in it now."""
+        self._stale_at = 0.0
+
     def _list(self) -> None:
         """The list of work is that of the database now."""
         begun = self._now()
@@ -124,6 +129,11 @@ class Recalculating:
                 self._begin(work)
             else:
                 self._chunk(work)
+        except Refusal:
+            # Another worker made the step first; the database tells where the operation stands now.
+            self._rest(work)
+            self._stale_at = 0.0
+            return
         except Exception as error:
             self._failed(work, error)
             return
