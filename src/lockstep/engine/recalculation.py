@@ -11,6 +11,7 @@ from lockstep.engine.agenda import bring_in_step
 from lockstep.engine.chunk import Memory, step_groups, step_heads, with_origins
 from lockstep.engine.cohort import settled_since
 from lockstep.engine.operation import advance, start
+from lockstep.engine.removal import close_alerts_of_removed
 from lockstep.store import recalculation as store
 from lockstep.store import timeline as facts_store
 from lockstep.store.clock import now as clock_now
@@ -177,7 +178,11 @@ def verify(database: Database, *, organisation_id: int, operation: Recalculation
 
 
 def conclude(database: Database, *, organisation_id: int, operation: Recalculation, checked: int = 0) -> OperationState:
-    """A verifying operation has succeeded, with exceptions if enrolments still stand aside. Locks: its row."""
+    """A verifying operation has succeeded, with exceptions if enrolments still stand aside.
+
+    Alerts of activities that its switch removed are closed before, if the switch says so. Locks: those alerts, its row.
+    """
+    close_alerts_of_removed(database, organisation_id=organisation_id, operation_id=operation.operation_id)
     with database.transaction(organisation_id) as connection:
         exceptions = store.count_exceptions(
             connection, organisation_id=organisation_id, operation_id=operation.operation_id

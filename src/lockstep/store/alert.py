@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import Connection
 
@@ -108,3 +108,41 @@ def resolve_alerts(
         "updated_at": updated_at,
     }
     connection.execute(_SQL["resolve_alerts"], values)
+
+
+class Removal(NamedTuple):
+    """Whose alerts a switch closes: of those raised under the protocol, for enrolments that stand on the target now."""
+
+    protocol_id: int
+    target_protocol_id: int
+    version_number: int | None
+    selection_id: int | None
+
+
+def find_removal(connection: Connection[Any], *, organisation_id: int, operation_id: int) -> Removal | None:
+    """What the operation's switch closes with the activities it removes; None where their alerts stay open. Locks: none."""
+    values = {"organisation_id": organisation_id, "operation_id": operation_id}
+    row = connection.execute(_SQL["find_removal"], values).fetchone()
+    return Removal(*row) if row else None
+
+
+def resolve_removed(
+    connection: Connection[Any],
+    *,
+    organisation_id: int,
+    removal: Removal,
+    activity_keys: Sequence[str],
+    resolution: str,
+    now: datetime,
+    most: int,
+) -> int:
+    """At most so many open alerts of the removed activities are resolved; returns how many. Locks: the alerts."""
+    values = {
+        "organisation_id": organisation_id,
+        **removal._asdict(),
+        "activity_keys": list(activity_keys),
+        "resolution": resolution,
+        "now": now,
+        "most": most,
+    }
+    return connection.execute(_SQL["resolve_removed"], values).rowcount

@@ -112,3 +112,53 @@ set state = 'resolved',
 where a.organisation_id = %(organisation_id)s
     and a.alert_id = any(%(alert_ids)s)
     and a.state = 'open';
+
+-- name: find_removal
+-- What an operation's switch says about the alerts of activities it removes; no row where they stay open.
+-- Locks: none.
+select
+    a.protocol_id,
+    coalesce(a.target_protocol_id, a.protocol_id),
+    a.version_number,
+    a.selection_id
+from switch_acceptance a
+where a.organisation_id = %(organisation_id)s
+    and a.operation_id = %(operation_id)s
+    and a.close_alerts_of_removed;
+
+-- name: resolve_removed
+-- Some open alerts of a protocol's removed activities are resolved, for those whom the switch has reached.
+-- Locks: the alerts, skipping locked ones.
+with chosen as (
+    select a.alert_id
+    from alert a
+    join agenda_head h
+        on h.organisation_id = a.organisation_id
+        and h.enrolment_id = a.enrolment_id
+        and h.protocol_id = %(target_protocol_id)s
+    where a.organisation_id = %(organisation_id)s
+        and a.state = 'open'
+        and a.protocol_id = %(protocol_id)s
+        and a.activity_key = any(%(activity_keys)s)
+        and (
+            %(selection_id)s::bigint is null
+            or exists (
+                select 1
+                from selection_member m
+                where m.organisation_id = a.organisation_id
+                    and m.selection_id = %(selection_id)s
+                    and m.enrolment_id = a.enrolment_id
+            )
+        )
+    order by a.alert_id
+    limit %(most)s
+    for no key update of a skip locked
+)
+update alert a
+set state = 'resolved',
+    resolution = %(resolution)s,
+    updated_at = %(now)s
+from chosen c
+where a.organisation_id = %(organisation_id)s
+    and a.alert_id = c.alert_id
+    and a.state = 'open';
