@@ -119,3 +119,20 @@ def test_what_ends_for_good_leaves_no_row(database: Database, clock: "Clock", ad
     world.judge(JUDGED_AT + 30 * DAY)
     assert [on for on, _, _ in world.decided()] == ["2026-03-03", "2026-03-04"]
     assert world.rows() == []
+
+
+def test_a_row_left_at_what_is_decided_already_goes_on_without_a_miss(
+    database: Database, clock: "Clock", admin: psycopg.Connection
+) -> None:
+    world = Judging(database, admin, clock.set, patients=("anna", "bram"))
+    world.record(weighed("anna", "1", MORNING), at=MORNING)
+    bram = world.world.enrolment_of["bram"]
+    # Anna's row as if it had been lost and made again too early; Bram's is left as it is.
+    admin.execute(
+        "update agenda a set on_date = b.on_date, opens_at = b.opens_at, closes_at = b.closes_at, judge_at = b.judge_at"
+        " from agenda b where b.enrolment_id = %s",
+        [bram],
+    )
+    assert world.judge(JUDGED_AT).missed == 1
+    assert world.ask("select enrolment_id from alert") == [(bram,)]
+    assert world.rows() == [("2026-03-04", "morning", 0, 0), ("2026-03-04", "morning", 0, 1)]
