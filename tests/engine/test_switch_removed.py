@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import Clock
 from tests.engine.switch_world import World, activity, content, found
 
-from lockstep.domain.measurement import Measurement
+from lockstep.domain.measurement import Measurement, Outcome
 from lockstep.engine.acceptance import approve_switch
 from lockstep.engine.chunk import Memory
 from lockstep.engine.measurement import record_measurement
@@ -19,14 +19,15 @@ BEGINS = datetime(2026, 5, 4, 7, 0, tzinfo=UTC)
 
 
 def alarmed(database: Database) -> tuple[World, int]:
-    """A patient whose weight and pulse are both over their limits."""
+    """A patient whose weight and waist are both over their limits."""
     world = found(database)
     protocol_id = world.protocol("p")
-    world.publish(protocol_id, activity("weight"), activity("pulse"))
+    world.publish(protocol_id, activity("weight"), activity("waist"))
     world.enrol(protocol_id, ["a"])
-    for key in ("weight", "pulse"):
+    for key in ("weight", "waist"):
         measurement = Measurement("t", key, "a", key, Decimal(130), None, "kg", BEGINS)
-        record_measurement(database, organisation_id=world.organisation_id, measurement=measurement)
+        outcome = record_measurement(database, organisation_id=world.organisation_id, measurement=measurement)
+        assert outcome.outcome is Outcome.STORED, outcome
     return world, protocol_id
 
 
@@ -47,7 +48,7 @@ def recalculate(world: World) -> None:
         conclude(world.database, organisation_id=world.organisation_id, operation=again)
 
 
-@pytest.mark.parametrize(("closing", "open_after"), [(False, {"weight", "pulse"}), (True, {"weight"})])
+@pytest.mark.parametrize(("closing", "open_after"), [(False, {"weight", "waist"}), (True, {"weight"})])
 def test_alerts_of_removed_activities(
     database: Database, admin: psycopg.Connection, clock: Clock, closing: bool, open_after: set[str]
 ) -> None:
