@@ -455,12 +455,13 @@ create table occurrence_correction (
     on_date date not null,
     slot text not null,
     number integer not null,
-    state text not null check (state in ('fulfilled', 'fulfilled late', 'missed')),
+    state text not null check (state in ('fulfilled', 'fulfilled late', 'missed', 'waived')),
     measurement_id bigint,
     recorded_at timestamptz not null default lockstep_now(),
     primary key (organisation_id, enrolment_id, activity_key, on_date, slot, number)
 );
-comment on table occurrence_correction is 'A judgement made again because a measurement came late; appended, the first judgement stays.';
+comment on table occurrence_correction is 'A judgement made again because a measurement came late, or a repair; appended, the first judgement stays.';
+comment on column occurrence_correction.state is 'Waived: it was decided although it was never asked.';
 
 -- measurements
 
@@ -532,6 +533,7 @@ create table alert (
     resolution text,
     primary key (organisation_id, alert_id)
 );
+create index alert_of_enrolment on alert (organisation_id, enrolment_id);
 create unique index alert_open on alert (organisation_id, enrolment_id, activity_key, rule_key) where state = 'open';
 comment on table alert is 'What a clinician must look at; a repeat updates the open one.';
 
@@ -624,16 +626,23 @@ create table check_run (
     scope text not null check (scope in ('enrolment', 'selection', 'protocol', 'program', 'organisation')),
     scope_id bigint,
     operation_id bigint,
+    after_enrolment_id bigint not null default 0,
+    until_enrolment_id bigint not null,
     cursor_enrolment_id bigint not null default 0,
     checked integer not null default 0,
     drifted integer not null default 0,
+    pending integer not null default 0,
     digest text not null default '',
     since_at timestamptz,
+    judged_until_at timestamptz,
+    walked boolean not null default false,
     started_at timestamptz not null,
     ended_at timestamptz,
     primary key (organisation_id, check_id)
 );
 comment on table check_run is 'An independent recomputation of agendas, in slices, resumable at its cursor.';
+comment on column check_run.since_at is 'Occurrences judged after it are compared; null: since each enrolment began.';
+comment on column check_run.judged_until_at is 'Occurrences judged until then were compared in every slice: where the next check goes on.';
 
 create table certificate (
     organisation_id bigint not null,
@@ -643,6 +652,8 @@ create table certificate (
     scope_id bigint,
     checked integer not null,
     drifted integer not null,
+    pending integer not null,
+    judged_until_at timestamptz,
     engine_version text not null,
     zone_data_version text not null,
     hash text not null,
@@ -822,3 +833,58 @@ grant select (organisation_id, seen_at) on ingestion_heartbeat to lockstep_duty;
 grant select (organisation_id, check_id, started_at, ended_at) on check_run to lockstep_duty;
 grant select (organisation_id, certificate_id, issued_at) on certificate to lockstep_duty;
 grant select on worker to lockstep_duty;
+
+-- what operators look at: identifiers and counts, with the rights of whoever looks
+
+create view duty_recalculation with (security_invoker = true) as
+select
+    o.organisation_id,
+    o.operation_id,
+    o.protocol_id,
+    o.state,
+    o.starts_at,
+    o.total,
+    coalesce(sum(r.done), 0)::bigint as done,
+    count(r.number) filter (where not r.finished) as open_ranges
+from operation o
+left join recalculation_range r
+    on r.organisation_id = o.organisation_id
+    and r.operation_id = o.operation_id
+where o.kind = 'recalculation'
+    and o.ended_at is null
+group by
+    o.organisation_id,
+    o.operation_id,
+    o.protocol_id,
+    o.state,
+    o.starts_at,
+    o.total;
+comment on view duty_recalculation is 'Recalculations that have not ended, with how far they are.';
+
+create view duty_behind with (security_invoker = true) as
+select
+    h.organisation_id,
+    h.protocol_id,
+    count(*) as enrolments,
+    count(*) filter (where h.generation < g.generation or h.next_change_at <= lockstep_now()) as behind
+from agenda_head h
+left join lateral (
+    select coalesce(max(a.generation), 0) as generation
+    from switch_acceptance a
+    where a.organisation_id = h.organisation_id
+        and a.protocol_id = h.protocol_id
+        and a.selection_id is null
+        and a.first_at <= lockstep_now()
+        and not exists (
+            select 1
+            from switch_withdrawal w
+            where w.organisation_id = a.organisation_id
+                and w.switch_id = a.switch_id
+        )
+) g on true
+group by
+    h.organisation_id,
+    h.protocol_id;
+comment on view duty_behind is 'Per protocol how many enrolments stand on it, and how many of them are behind a switch for everyone.';
+
+grant select on duty_recalculation, duty_behind to lockstep_duty;
