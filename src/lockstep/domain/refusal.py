@@ -310,6 +310,12 @@ class InvalidChoice(Refusal):
     code = "invalid-choice"
 
 
+class UnknownCheck(Refusal):
+    """There is no such check."""
+
+    code = "unknown-check"
+
+
 def short(given: object) -> str:
     """What was given, as a refusal's path or sentence may hold it: printable, at most 40 characters."""
     try:
