@@ -8,18 +8,15 @@ import typer
 from rich.console import Console
 
 from lockstep.cli.face import AsJson, Exit, command, fail, show
-from lockstep.proof import demo as proof
-from lockstep.proof.clients import ClientFailed
-from lockstep.proof.story import StoryFailed
 from lockstep.store.settings import read_settings
+
+LINE_WIDTH = 110
 
 
 @command
 def demo(
     patients: Annotated[int, typer.Option(min=100, max=5_000_000, help="How many patients the world has.")] = 10_000,
-    end: Annotated[
-        bool, typer.Option("--exit", help="End after the story instead of going on until Ctrl-C.")
-    ] = False,
+    end: Annotated[bool, typer.Option("--exit", help="End after the story instead of going on until Ctrl-C.")] = False,
     seed: Annotated[int, typer.Option(help="Another number makes other patients.")] = 1,
     incident: Annotated[
         bool, typer.Option("--incident", help="First show the design that led to the incident, under the same load.")
@@ -32,6 +29,11 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Switch a protocol for thousands of patients under load, and prove that every one of them follows."""
+    # Here, because no other command shall wait for it.
+    from lockstep.proof import demo as proof
+    from lockstep.proof.clients import ClientFailed
+    from lockstep.proof.stage import StoryFailed
+
     options = proof.Options(
         patients=patients,
         seed=seed,
@@ -42,6 +44,8 @@ def demo(
         picture=picture,
     )
     console = Console(stderr=as_json, highlight=False)
+    if not console.is_terminal:
+        console.width = LINE_WIDTH  # of a file, which has none
     try:
         shown = proof.run(read_settings(), options, console)
     except (KeyboardInterrupt, proof.Told):

@@ -1,6 +1,7 @@
 """The demonstration: sets up a database of its own, tells the story, holds what was seen against what must be."""
 
 import contextlib
+import logging
 import signal
 import tempfile
 import time
@@ -18,7 +19,8 @@ from lockstep.proof.crew import Crew
 from lockstep.proof.incident_design import show_incident
 from lockstep.proof.narrator import Narrator
 from lockstep.proof.plan import Plan
-from lockstep.proof.story import Scene, Story
+from lockstep.proof.stage import Scene, Stage
+from lockstep.proof.story import Story
 from lockstep.proof.watched_database import WatchedDatabase
 from lockstep.store import trial
 from lockstep.store.migrate import migrate
@@ -66,13 +68,17 @@ def run(settings: Settings, options: Options, console: Console) -> Shown:
 
     Raises KeyboardInterrupt or Told when ended before the verdict, ServerFailed, psycopg.Error.
     """
+    # A connection that a killed server or a time-out closed is replaced; the pool need not say so on the terminal.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     narrator = Narrator(console)
     began = time.monotonic()
     with ExitStack() as stack, _ended_by_signal():
-        scene = _set(stack, settings, options, narrator)
+        url, folder = _set(stack, settings, narrator)
         if options.incident:
-            show_incident(scene.url, narrator, options.patients, options.per_second, options.seed)
-        story = stack.enter_context(Story(scene))
+            show_incident(url, narrator, options.patients, options.per_second, options.seed)
+        # Only now, because the old design's lock time-outs are not ours.
+        scene = _scene(stack, settings, options, narrator, url, folder)
+        story = Story(stack.enter_context(Stage(scene)))
         claims = story.tell()
         shown = Shown(tuple(claims), {**story.figures, "seconds": round(time.monotonic() - began, 1)})
         narrator.tell(f"\n[bold]{_painted(shown)}[/]  [dim]in {shown.figures['seconds']:.0f} s[/]")
@@ -89,8 +95,8 @@ def _painted(shown: Shown) -> str:
     return f"[green]{said}[/]" if shown.is_proven() else f"[red]{said}[/]"
 
 
-def _set(stack: ExitStack, settings: Settings, options: Options, narrator: Narrator) -> Scene:
-    """A migrated database of its own, two workers on it; all gone when the stack is closed."""
+def _set(stack: ExitStack, settings: Settings, narrator: Narrator) -> tuple[str, Path]:
+    """A migrated database of its own and a folder, both gone when the stack is closed."""
     narrator.step("Setting the scene")
     began = time.monotonic()
     server_url = settings.url()
@@ -99,13 +105,16 @@ def _set(stack: ExitStack, settings: Settings, options: Options, narrator: Narra
     url = trial.create_trial(server_url)
     stack.callback(trial.drop_trial, url)
     migrate(url)
-    log = trial.server_log(settings.home / "server", url) if settings.database_url is None else None
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lockstep-demo-")))
+    seconds = time.monotonic() - began
+    narrator.tell(f"  PostgreSQL {trial.server_version(url)}, a database of its own, migrated, in {seconds:.1f} s")
+    return url, folder
+
+
+def _scene(stack: ExitStack, settings: Settings, options: Options, narrator: Narrator, url: str, folder: Path) -> Scene:
+    """Two workers look after the database until the stack is closed."""
+    log = trial.server_log(settings.home / "server", url) if settings.database_url is None else None
     database = stack.enter_context(WatchedDatabase(url, pool_max=4, name="lockstep demo"))
-    narrator.tell(
-        f"  PostgreSQL {trial.server_version(url)}, a database of its own, migrated, "
-        f"in {time.monotonic() - began:.1f} s"
-    )
     crew = Crew(url, WORKERS, folder / "workers.log")
     stack.callback(crew.end)
     return Scene(
@@ -113,7 +122,6 @@ def _set(stack: ExitStack, settings: Settings, options: Options, narrator: Narra
         plan=Plan(options.seed, options.patients),
         database=database,
         crew=crew,
-        worker_log=folder / "workers.log",
         server_log=log,
         per_second=options.per_second,
         tamper=options.tamper,

@@ -35,13 +35,24 @@ def closed_windows(ward: Ward, at: datetime) -> list[str]:
     return [label for label in ward.windows if ward.opens_at(label) + MINUTE <= at]
 
 
-def ward_states(database: Database, organisation_id: int, ward: Ward, slots: Sequence[str]) -> dict[tuple[int, str], str]:
+def ward_states(
+    database: Database, organisation_id: int, ward: Ward, slots: Sequence[str]
+) -> dict[tuple[int, str], str]:
     """The state of each decided occurrence of these windows, by (enrolment, slot)."""
     with database.transaction(organisation_id, read_only=True) as connection:
         found = connection.execute(
             _SQL["list_ward_states"], {"protocol_id": ward.protocol_id, "slots": list(slots)}
         ).fetchall()
     return {(row[0], row[1]): row[2] for row in found}
+
+
+def slowest_judgement_seconds(database: Database, organisation_id: int, ward: Ward, slots: Sequence[str]) -> float:
+    """How long after it was due the last missed occurrence of these windows was found; 0 when there was none."""
+    with database.transaction(organisation_id, read_only=True) as connection:
+        row = connection.execute(
+            _SQL["find_slowest_judgement"], {"protocol_id": ward.protocol_id, "slots": list(slots)}
+        ).fetchone()
+    return float(row[0]) if row is not None and row[0] is not None else 0.0
 
 
 def count_missed_alerts(database: Database, organisation_id: int, ward: Ward) -> int:

@@ -29,6 +29,15 @@ from occurrence o
 where o.protocol_id = %(protocol_id)s
     and o.slot = any(%(slots)s);
 
+-- name: find_slowest_judgement
+-- How many seconds after it was due the last of these occurrences was found missed; null when none was.
+-- Locks: none.
+select extract(epoch from max(decided_at - judge_at))::float
+from occurrence
+where protocol_id = %(protocol_id)s
+    and slot = any(%(slots)s)
+    and state = 'missed';
+
 -- name: count_missed_alerts
 -- Enrolments on the protocol with an alert about missed occurrences, whatever became of it.
 -- Locks: none.

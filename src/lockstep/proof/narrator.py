@@ -37,7 +37,7 @@ class Narrator:
 
     @contextmanager
     def watch(self, view: Callable[[], RenderableType], line: Callable[[], str]) -> Iterator[Callable[[], None]]:
-        """While the block calls what it is given, a person sees the view change; in a file a line stands now and then."""
+        """While the block calls what it is given, a person sees the view change; a file gets a line now and then."""
         if not self.console.is_terminal:
             last = time.monotonic()
 
@@ -74,7 +74,9 @@ def bar(done: int, total: int, *, width: int = 30) -> str:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> Table:
     """A table; the columns named in `right` are numbers."""
-    made = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2))
+    made = Table(
+        title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2)
+    )
     for index, name in enumerate(columns):
         made.add_column(name, justify="right" if index in right else "left", style=None, header_style="dim")
     for row in rows:

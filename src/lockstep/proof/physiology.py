@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -56,11 +57,9 @@ _CHANGED: dict[str, dict[str, tuple[float, float]]] = {
 
 
 def person(seed: int, number: int, condition: str) -> Person:
-    """The person of this number; pure. The parts fit together: the forced volume is a part of the vital one, for example."""
+    """The person of this number; pure. The parts fit together: the forced volume is a part of the vital one."""
     chance = random.Random(f"person {seed} {number}")  # noqa: S311 (makes plausible values, protects nothing)
-    drawn = {
-        name: chance.gauss(*_CHANGED.get(condition, {}).get(name, usual)) for name, usual in _USUAL.items()
-    }
+    drawn = {name: chance.gauss(*_CHANGED.get(condition, {}).get(name, usual)) for name, usual in _USUAL.items()}
     systolic = min(190.0, max(88.0, drawn["systolic"]))
     fev1 = max(0.5, drawn["fev1"])
     ratio = chance.uniform(0.45, 0.65) if condition == "copd" else chance.uniform(0.74, 0.86)
@@ -89,39 +88,42 @@ def value(person: Person, code: str, at: datetime, zone: str, chance: random.Ran
 
     Pressure, pulse and temperature follow the person's day; each reading has the noise of its device.
     """
+    shown = _SHOWN.get(code)
+    if shown is None:
+        return None
     local = local_of(at, zone)
-    day = math.sin((local.hour + local.minute / 60 - 10) / 24 * 2 * math.pi)
-    days = local.toordinal() + person.phase * 10
-    match code:
-        case "29463-7":
-            # A day's meals, and a week of fluid that is then driven out again.
-            return _round(person.weight + 0.4 * day + person.gain_a_day * (days % 7) + chance.gauss(0, 0.15), 1)
-        case "8480-6":
-            return _round(person.systolic + 6 * day + chance.gauss(0, 5), 0)
-        case "8462-4":
-            return _round(person.diastolic + 3 * day + chance.gauss(0, 3), 0)
-        case "8867-4":
-            return _round(person.pulse + 5 * day + chance.gauss(0, 4), 0)
-        case "9279-1":
-            return _round(max(7, person.breathing + chance.gauss(0, 1)), 0)
-        case "59408-5" | "2708-6":
-            return _round(min(100, max(72, person.saturation + chance.gauss(0, 0.8))), 0)
-        case "8310-5":
-            return _round(person.temperature + 0.3 * day + chance.gauss(0, 0.1), 1)
-        case "glucose-fasting":
-            return _round(person.glucose + chance.gauss(0, 0.3), 1)
-        case "glucose-after-meal":
-            return _round(person.glucose + 1.8 + abs(chance.gauss(0, 0.8)), 1)
-        case "20150-9":
-            return _round(max(0.4, person.fev1 + chance.gauss(0, 0.06)), 2)
-        case "19868-9":
-            return _round(max(0.6, person.fvc + chance.gauss(0, 0.08)), 2)
-        case "19935-6":
-            return _round(max(80, person.peak_flow + 15 * day + chance.gauss(0, 12)), 0)
-        case "cat-score":
-            return _round(min(40, max(0, (22 if person.condition == "copd" else 6) + chance.gauss(0, 2))), 0)
-    return None
+    swing = math.sin((local.hour + local.minute / 60 - 10) / 24 * 2 * math.pi)
+    week_day = (local.toordinal() + person.phase * 10) % 7
+    usual, spread = shown.usual(person, swing, week_day), shown.noise
+    number = min(shown.most, max(shown.least, usual + chance.gauss(0, spread)))
+    return Decimal(f"{number:.{shown.decimals}f}")
 
 
-def _round(number: float, decimals: int) -> Decimal:
-    return Decimal(f"{number:.{decimals}f}")
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """How a device shows what is usual for a person at this point of the day (-1 to 1) and of the week (0 to 7)."""
+
+    usual: Callable[[Person, float, float], float]
+    noise: float
+    decimals: int
+    least: float
+    most: float
+
+
+# Weight: a day's meals, and a week of fluid that is then driven out again.
+_SHOWN = {
+    "29463-7": _Shown(lambda p, swing, day: p.weight + 0.4 * swing + p.gain_a_day * day, 0.15, 1, 30, 300),
+    "8480-6": _Shown(lambda p, swing, _: p.systolic + 6 * swing, 5, 0, 60, 250),
+    "8462-4": _Shown(lambda p, swing, _: p.diastolic + 3 * swing, 3, 0, 30, 150),
+    "8867-4": _Shown(lambda p, swing, _: p.pulse + 5 * swing, 4, 0, 35, 190),
+    "9279-1": _Shown(lambda p, *_: p.breathing, 1, 0, 7, 45),
+    "59408-5": _Shown(lambda p, *_: p.saturation, 0.8, 0, 72, 100),
+    "2708-6": _Shown(lambda p, *_: p.saturation, 0.8, 0, 72, 100),
+    "8310-5": _Shown(lambda p, swing, _: p.temperature + 0.3 * swing, 0.1, 1, 34, 42),
+    "glucose-fasting": _Shown(lambda p, *_: p.glucose, 0.3, 1, 2.5, 30),
+    "glucose-after-meal": _Shown(lambda p, *_: p.glucose + 2.4, 0.8, 1, 3, 30),
+    "20150-9": _Shown(lambda p, *_: p.fev1, 0.06, 2, 0.4, 7.5),
+    "19868-9": _Shown(lambda p, *_: p.fvc, 0.08, 2, 0.6, 9),
+    "19935-6": _Shown(lambda p, swing, _: p.peak_flow + 15 * swing, 12, 0, 60, 850),
+    "cat-score": _Shown(lambda p, *_: 22 if p.condition == "copd" else 6, 2, 0, 0, 40),
+}

@@ -1,4 +1,4 @@
-"""The plan of the demo's world: which patient is where, in which zone and program, by number; nothing is drawn twice."""
+"""The plan of the demo's world: which patient is where, in which zone and program, by number."""
 
 import random
 from dataclasses import dataclass
@@ -35,15 +35,17 @@ ORGANISATIONS = {
     "lung-and-life": "Lung and Life Clinics",
     "county-care": "County Remote Care",
 }
+_HEART = ("heart-failure-stable", "heart-failure-titration")
+_PRESSURE = ("blood-pressure-maintenance", "blood-pressure-diagnostic")
 PLACES = (
-    Place("north-heart", "heart-failure", "Heart failure", ("heart-failure-stable", "heart-failure-titration"), "heart failure", 60),
-    Place("north-heart", "blood-pressure", "Blood pressure", ("blood-pressure-maintenance", "blood-pressure-diagnostic"), "hypertension", 10),
+    Place("north-heart", "heart-failure", "Heart failure", _HEART, "heart failure", 60),
+    Place("north-heart", "blood-pressure", "Blood pressure", _PRESSURE, "hypertension", 10),
     Place("lung-and-life", "copd", "COPD", ("copd",), "copd", 10),
     Place("lung-and-life", "asthma", "Asthma", ("asthma-peak-flow",), "asthma", 5),
     Place("lung-and-life", "covid", "COVID at home", ("covid-oximetry",), "covid", 4),
     Place("county-care", "gestational-diabetes", "Gestational diabetes", ("gestational-diabetes",), "diabetes", 6),
     Place("county-care", "virtual-ward", "Virtual ward", ("virtual-ward-news2",), "recovering", 5),
-)  # fmt: skip
+)
 SWITCHED = 0
 """The place whose protocol is switched: the largest."""
 WARD = len(PLACES) - 1

@@ -30,7 +30,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer: when asked and answered (monotonic), for which instant, by which version, and whether it mixed two."""
+    """One answer: when asked and answered (monotonic), for which instant, by which version, whether it mixed two."""
 
     asked: float
     answered: float
@@ -60,7 +60,9 @@ def is_mixed(answer: AgendaAnswer) -> bool:
     return any(each.version_number != number for each in answer.occurrences if each.opens_at > answer.at)
 
 
-def judge(answers: Sequence[Answer], *, version_number: int, accepted_at: datetime, called: float, told: float) -> Verdict:
+def judge(
+    answers: Sequence[Answer], *, version_number: int, accepted_at: datetime, called: float, told: float
+) -> Verdict:
     """The answers about a switch to a version, in force since `accepted_at`, called for and acknowledged (monotonic).
 
     Former is an answer asked after the acknowledgement, or for an instant after E and asked after it was told, that

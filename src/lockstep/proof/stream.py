@@ -1,4 +1,4 @@
-"""The stream of measurements: client processes that send what patients measure, at a steady rate, and count the answers."""
+"""The stream of measurements: clients that send what patients measure, at a steady rate, and count the answers."""
 
 import random
 import threading
@@ -72,8 +72,7 @@ class _Client:
         self.number = 0
         examples = example_protocols()
         self.codes = [
-            [(activity.code, activity.unit) for activity in examples[place.protocols[0]].activities]
-            for place in PLACES
+            [(activity.code, activity.unit) for activity in examples[place.protocols[0]].activities] for place in PLACES
         ]
         counts = [len(order.plan.numbers(place)) for place in range(len(PLACES))]
         counts[WARD] = 0
@@ -124,7 +123,8 @@ class _Client:
         numbers, self.ward_done = self.ward[self.ward_done : until], max(until, self.ward_done)
         sent = [
             _Sent(
-                self._item(n, WARD, f"{self.order.run}-ward-{n}-{slot}", WARD_CODE, WARD_UNIT, at, right=True), (n, slot)
+                self._item(n, WARD, f"{self.order.run}-ward-{n}-{slot}", WARD_CODE, WARD_UNIT, at, right=True),
+                (n, slot),
             )
             for n in numbers
             if behaviour.measures(self.order.plan.seed, n, slot)
@@ -213,6 +213,11 @@ class Stream:
         """How many measurements were sent."""
         with self._lock:
             return self.outcomes.total() + self.unanswered
+
+    def heard(self) -> set[tuple[int, str]]:
+        """The ward's (patient, slot) that were measured and acknowledged."""
+        with self._lock:
+            return set(self.measured)
 
     def lock_time_outs(self) -> int:
         """How often a client's transaction did not have a lock in time."""

@@ -1,4 +1,4 @@
-"""The demo's world, made through the engine as people would: organisations, programs, protocols, patients, enrolments."""
+"""The demo's world, made through the engine: organisations, programs, protocols, patients, enrolments."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -59,6 +59,10 @@ class World:
     def organisation_id(self, place: int) -> int:
         """The organisation of a place."""
         return self.organisations[PLACES[place].organisation]
+
+    def protocols_of(self, place: int) -> list[str]:
+        """The keys of the protocols of the place's program."""
+        return [*PLACES[place].protocols, *(["step-down"] if place == WARD else [])]
 
     def protocol_id(self, place: int) -> int:
         """The protocol that the patients of a place are on."""
@@ -211,7 +215,7 @@ def _open_ward(
     at = datetime.now(UTC)
     zone = next(zone for zone in ZONES if local_of(at, zone).hour < 21)
     # A minute that has hardly begun can still be met by those who measure; another one cannot.
-    first_at = at.replace(second=0, microsecond=0) + timedelta(minutes=0 if at.second < 25 else 1)
+    first_at = at.replace(second=0, microsecond=0) + timedelta(minutes=0 if at.second < 40 else 1)
     local = local_of(first_at, zone)
     labels = tuple(f"{local + timedelta(minutes=minute):%H:%M}" for minute in range(WARD_MINUTES))
     protocol_id = introduce(
