@@ -22,6 +22,10 @@ class Span:
         """Whether the instant lies in the span."""
         return self.from_at <= at and (self.until_at is None or at < self.until_at)
 
+    def meets(self, from_at: datetime, until_at: datetime) -> bool:
+        """Whether the span and [from_at, until_at) have time in common."""
+        return self.from_at < until_at and (self.until_at is None or self.until_at > from_at)
+
 
 @dataclass(frozen=True, slots=True)
 class Assigned:

@@ -11,7 +11,7 @@ from lockstep.domain.missed import missed_rules
 from lockstep.domain.occurrence import Fate, Occurrence
 from lockstep.domain.rule import Missed
 from lockstep.domain.switch import SwitchKind
-from lockstep.domain.timeline import ProtocolFacts, Span, generation_at, in_force
+from lockstep.domain.timeline import ProtocolFacts, generation_at, in_force
 from lockstep.engine.course import Memory, NotShared, OwnCourse, SharedCourse
 from lockstep.store import recalculation as selection_store
 from lockstep.store import timeline as facts_store
@@ -93,7 +93,7 @@ class Due:
 
     def extended(self, standing: Standing) -> tuple[dict[Occurrence, list[int]], list[int]]:
         """Enrolments whose due occurrence closes later because of an outage, by what it is now; and those apart."""
-        if not any(_meets(standing.place, outage) for outage in self.outages):
+        if not any(outage.meets(standing.place.opens_at, standing.place.closes_at) for outage in self.outages):
             return {}, []
         courses, apart = self.shared(standing)
         found: dict[Occurrence, list[int]] = defaultdict(list)
@@ -209,10 +209,6 @@ def _version(course: Course, place: Row) -> int:
 
 def _order(place: Row | Occurrence) -> tuple[datetime, datetime]:
     return place.judge_at, place.opens_at
-
-
-def _meets(place: Row, outage: Span) -> bool:
-    return outage.from_at < place.closes_at and (outage.until_at is None or outage.until_at > place.opens_at)
 
 
 def _same(course: Course, place: Row) -> Occurrence | None:

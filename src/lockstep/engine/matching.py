@@ -317,7 +317,7 @@ class Agendas:
                 continue
             if row.opens_at <= each.at < row.closes_at:
                 takes.append((row, activity, False))
-            elif row.closes_at <= each.at < row.judge_at and self._nothing_else_open(agenda, row, each.at):
+            elif row.closes_at <= each.at < row.judge_at and self._is_late(agenda, row, each.at):
                 takes.append((row, activity, True))
             else:
                 return False
@@ -331,6 +331,13 @@ class Agendas:
         for row, late, (completes, following) in followed:
             self._take(agenda, row, each, late, completes, following, found)
         return True
+
+    def _is_late(self, agenda: Agenda, row: Row, at: datetime) -> bool:
+        """Whether the grace of the row's occurrence is all that takes the measurement: no outage, no other window."""
+        # A row is extended by an outage only when it is due: until then its own close may not be the right one.
+        if any(span.meets(row.opens_at, row.closes_at) for span in self._known_outages()):
+            return False
+        return self._nothing_else_open(agenda, row, at)
 
     def _nothing_else_open(self, agenda: Agenda, row: Row, at: datetime) -> bool:
         following = agenda.course.following(row, agenda.decided.get(row.activity_key, ()))
