@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from math import lcm
 
 from lockstep.domain.agenda import Course, activity_keys, activity_of, earliest_undecided, occurrences
 from lockstep.domain.content import Content, timing
+from lockstep.domain.days import EveryDays, Weekly
 from lockstep.domain.occurrence import Fate, Key, Occurrence
-from lockstep.domain.schedule import Schedule
+from lockstep.domain.schedule import AfterEvent, Schedule
 from lockstep.domain.switch import ZoneSpan
 from lockstep.domain.timeline import (
     Assigned,
@@ -24,6 +26,8 @@ from lockstep.domain.timeline import (
 FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 NEVER = datetime(1, 1, 2, tzinfo=UTC)
 _INSTANT = timedelta(microseconds=1)
+_EPOCH = date(2001, 1, 1)  # a Monday
+_LONGEST_PHASE_DAYS = 5000
 _DECIDED_LIMIT = 2000
 """Openings looked at for keys decided before a row; more are open at once in no schedule."""
 
@@ -74,6 +78,45 @@ def reach(world: World) -> timedelta:
         default=0,
     )
     return timedelta(days=1, minutes=3 * longest)
+
+
+def phase_days(world: World) -> int | None:
+    """After how many days anchors make no difference to any schedule of the protocols; None where they always do.
+
+    Bounds and counts run from the anchor itself, and months have no fixed length.
+    """
+    days = 1
+    for protocol in world.values():
+        for content in protocol.versions.values():
+            for activity in content.activities:
+                own = _phase_days(activity.schedule)
+                if own is None:
+                    return None
+                days = lcm(days, own)
+    return days if days <= _LONGEST_PHASE_DAYS else None
+
+
+def _phase_days(schedule: Schedule | AfterEvent) -> int | None:
+    if isinstance(schedule, AfterEvent) or schedule.anchor_on is not None:
+        return 1
+    if schedule.from_day or schedule.for_days is not None or schedule.count is not None:
+        return None
+    match schedule.days:
+        case EveryDays(n=n, offset_days=0):
+            return n
+        case Weekly(n=n):
+            return 7 * n
+    return None
+
+
+def representative(anchor_on: date, phase: int | None, before_on: date) -> date:
+    """An anchor of the same phase that all such anchors share; the anchor itself if it is not before the date.
+
+    Before its own anchor a schedule asks nothing, so only anchors that lie before all that is looked at are alike.
+    """
+    if phase is None or anchor_on >= before_on:
+        return anchor_on
+    return _EPOCH + timedelta(days=(anchor_on - _EPOCH).days % phase)
 
 
 def settled(cohort: Cohort, world: World, *, changed_at: datetime) -> Cohort:

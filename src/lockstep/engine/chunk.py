@@ -88,12 +88,14 @@ def step_groups(
     shared = [group for group in groups if group not in apart]
     targets = _targets(connection, organisation_id, world, now, memory)
     _learn_cohorts(connection, organisation_id, groups, memory)
+    present = {cohort_id for group in shared for cohort_id in group.cohort_ids}
+    cohorts = {each: targets.representative(memory.cohorts[each], begins) for each in present}
     singly = [each for group in apart for each in group.enrolment_ids]
     kinds = _by_kind(connection, organisation_id, shared, begins, world)
     for kind in sorted(kinds, key=lambda kind: -len(kinds[kind].enrolment_ids))[_KINDS_LIMIT:]:
         singly.extend(kinds.pop(kind).enrolment_ids)
     for kind, members in kinds.items():
-        singly.extend(_step_kind(connection, organisation_id, targets.of(kind), members, now, memory.cohorts))
+        singly.extend(_step_kind(connection, organisation_id, targets.of(kind), members, now, cohorts))
     if singly:
         bring_in_step(connection, organisation_id=organisation_id, enrolment_ids=singly, now=now)
     return len(singly)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from lockstep.domain.agenda import activity_of
 from lockstep.domain.cohort import (
@@ -12,7 +12,9 @@ from lockstep.domain.cohort import (
     cohort_course,
     first_unseen,
     moving_keys,
+    phase_days,
     reach,
+    representative,
     settled,
     target,
 )
@@ -127,12 +129,21 @@ class Targets:
     def __init__(self, world: World, outages: tuple[Span, ...], now: datetime) -> None:
         self.world, self.outages, self.now = world, outages, now
         self._of: dict[Kind, KindTargets] = {}
+        self._phase_days = phase_days(world)
+        # Zones differ by a day; windows reach back from the change; a phase's first date lies before all of that.
+        self._since_on = (now - 4 * reach(world) - timedelta(days=self._phase_days or 0)).date()
 
     def of(self, kind: Kind) -> KindTargets:
         """The targets of one kind of heads."""
         if kind not in self._of:
             self._of[kind] = KindTargets(kind, self.world, self.outages, self.now)
         return self._of[kind]
+
+    def representative(self, cohort: CohortKey, begins: datetime) -> CohortKey:
+        """The cohort, or the one that stands for all whose anchors make no difference to what is looked at."""
+        zone, anchor_on = cohort
+        before_on = min(self._since_on, begins.date() - timedelta(days=2 + (self._phase_days or 0)))
+        return zone, representative(anchor_on, self._phase_days, before_on)
 
     def still_hold(self, world: World, outages: tuple[Span, ...], now: datetime) -> bool:
         """Whether what is kept is also right at this later instant: same facts, and no course has changed since."""
