@@ -318,6 +318,14 @@ def test_an_outage_over_the_close_gives_back_what_it_took() -> None:
     assert walk(found, from_at=at(3, 15.5))[0].on.day == 3
 
 
+def test_what_was_not_asked_at_e_is_not_asked_because_of_a_later_outage() -> None:
+    # Enrolled at 11:00 with a quarter of the window 08:00 to 12:00 left; the outage doubles what is left.
+    found = course(enrolled(at(2, 11)), protocol((at(1), content(MORNING))), outages=[Span(at(2, 11.5), at(2, 15))])
+    first, second = walk(found, until_at=at(4))
+    assert (first.on.day, first.fate) == (2, Fate.WAIVED)
+    assert (second.on.day, second.fate) == (3, Fate.ASKED)
+
+
 def test_two_outages_add_up_also_when_the_second_falls_into_the_extension() -> None:
     outages = [Span(at(3, 11), at(3, 13)), Span(at(3, 13.5), at(3, 15))]
     found = course(enrolled(at(2)), protocol((at(1), content(MORNING))), outages=outages)

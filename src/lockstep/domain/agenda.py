@@ -203,7 +203,8 @@ def _extended(found: Iterator[Window], outages: Sequence[Span]) -> Iterator[Wind
         closes_at = _outlasting(window, outages)
         if ahead is not None and closes_at > window.closes_at:
             closes_at = max(window.closes_at, min(closes_at, ahead.opens_at))
-        yield replace(window, closes_at=closes_at) if closes_at != window.closes_at else window
+        added = closes_at - window.closes_at
+        yield replace(window, closes_at=closes_at, extended_by=added) if added else window
 
 
 def _outlasting(window: Window, outages: Sequence[Span]) -> datetime:
@@ -250,16 +251,19 @@ def _occurrence(course: Course, index: int, activity: Activity, window: Window, 
     if index > 0 and segment.from_at > _dawn(window.on) and _was_used(course, index, begun, seen):
         return None
     if window.opens_at < segment.from_at:
-        begun = _asked_at_once(begun, segment)
+        begun = _asked_at_once(begun, segment, window.closes_at - window.extended_by)
     return _ended(course, index, begun, activity)
 
 
-def _asked_at_once(begun: Occurrence, segment: Segment) -> Occurrence:
-    """Rule 4: asked at E if at least the set share of the window remains after E and after quiet hours, else waived."""
+def _asked_at_once(begun: Occurrence, segment: Segment, nominal_closes_at: datetime) -> Occurrence:
+    """Rule 4: asked at E if at least the set share of the window remains after E and after quiet hours, else waived.
+
+    The nominal window: what was not asked at E is not asked afterwards because an outage made the window longer.
+    """
     assert segment.content is not None
     asked_at = _after_quiet(segment.from_at, segment.content.on_switch, segment.zone)
-    whole = (begun.closes_at - begun.nominal_at) / timedelta(microseconds=1)
-    remains = (begun.closes_at - asked_at) / timedelta(microseconds=1)
+    whole = (nominal_closes_at - begun.nominal_at) / timedelta(microseconds=1)
+    remains = (nominal_closes_at - asked_at) / timedelta(microseconds=1)
     if remains <= 0 or Decimal(int(remains)) < segment.content.on_switch.ask_at_once * Decimal(int(whole)):
         # Never asked: it ends where it would have begun.
         return replace(begun, opens_at=segment.from_at, fate=Fate.WAIVED, ended_at=segment.from_at)

@@ -1,7 +1,7 @@
 """One due window of one activity on one local date."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 
@@ -24,12 +24,16 @@ Key = tuple[date, str]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A nominal window as a schedule yields it: answers count in [opens_at, closes_at), UTC."""
+    """A nominal window as a schedule yields it: answers count in [opens_at, closes_at), UTC.
+
+    `extended_by` is how much of it outages have added at its end.
+    """
 
     on: date
     slot: str
     opens_at: datetime
     closes_at: datetime
+    extended_by: timedelta = timedelta()
 
 
 class Fate(StrEnum):
