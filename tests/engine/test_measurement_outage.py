@@ -4,11 +4,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import psycopg
+from tests.engine.measured_world import MORNING, Measured
 
 from lockstep.engine.outage import beat
 from lockstep.proof.small_world import weighed
 from lockstep.store.database import Database
-from tests.engine.measured_world import MORNING, Measured
 
 if TYPE_CHECKING:
     from tests.conftest import Clock

@@ -9,6 +9,7 @@ from tests.engine.switch_world import World, activity, content, every, found
 
 from lockstep.domain.preview import Preview
 from lockstep.domain.refusal import PersonalChangesInConflict
+from lockstep.engine.enrolment import assign
 from lockstep.engine.personal_change import set_personal_change
 from lockstep.engine.switch import approve_switch, show_switch
 from lockstep.store.database import Database
@@ -194,3 +195,18 @@ def test_patients_with_facts_of_their_own_are_counted_by_them(database: Database
     assert preview.figures.patients == 3
     assert preview.figures.per_week_now == 15
     assert preview.figures.per_week_after - 1 in (6, 7, 8)
+
+
+def test_somebody_who_came_from_another_protocol_is_counted(database: Database, clock: "Clock") -> None:
+    world, protocol = world_of(database, clock)
+    other = world.protocol("other")
+    world.publish(other, activity())
+    assign(
+        database,
+        organisation_id=world.organisation_id,
+        enrolment_id=world.enrolments["anna"],
+        protocol_id=other,
+        actor="t.ester",
+    )
+    assert world.preview("publish", other, content=content(activity(schedule=every(2)))).figures.patients == 1
+    assert world.preview("publish", protocol, content=content(activity(schedule=every(2)))).figures.patients == 2

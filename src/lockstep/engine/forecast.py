@@ -1,7 +1,7 @@
 """Computes the effect of a switch on everybody concerned: once for each group of enrolments that share their facts."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain
@@ -86,8 +86,9 @@ def list_strays(connection: Connection, ground: Ground) -> tuple[list[int], list
         after = found[-1][0]
         heads = dict(found)
         known = load_enrolments(connection, organisation_id=ground.organisation_id, enrolment_ids=list(heads))
+        world = _with_origins(connection, ground, known.values())
         for enrolment_id, facts in known.items():
-            segment = in_force(segments(facts, ground.world), ground.at)
+            segment = in_force(segments(facts, world), ground.at)
             here = segment is not None and segment.protocol_id == ground.protocol_id
             was_here = heads[enrolment_id] == ground.protocol_id
             if here != was_here:
@@ -113,11 +114,25 @@ def effects_of(
         if effect is not None:
             effect.behind = group.behind
             yield effect
-    for facts, shape in _individuals(connection, question, counts_rows):
+    individuals = _individuals(connection, question, counts_rows)
+    world = _with_origins(connection, ground, [facts for facts, _ in individuals])
+    seen = forecast(switch, content, world, outages)
+    for facts, shape in individuals:
         effect = effect_on(facts, shape.members, seen, undecided=shape.rows if counts_rows else None)
         if effect is not None:
             effect.behind = shape.behind
             yield effect
+
+
+def _with_origins(connection: Connection, ground: Ground, known: Iterable[EnrolmentFacts]) -> World:
+    """The ground's world with the protocols to which the enrolments were assigned before."""
+    missing = {assigned.protocol_id for facts in known for assigned in facts.assignments} - ground.world.keys()
+    if not missing:
+        return ground.world
+    return {
+        **ground.world,
+        **load_world(connection, organisation_id=ground.organisation_id, protocol_ids=missing),
+    }
 
 
 def _facts(group: store.Group, world: World, changed_at: datetime) -> EnrolmentFacts:
@@ -142,7 +157,7 @@ class _Shape:
 
 def _individuals(
     connection: Connection, question: store.Question, counts_rows: bool
-) -> Iterable[tuple[EnrolmentFacts, _Shape]]:
+) -> Collection[tuple[EnrolmentFacts, _Shape]]:
     shapes: dict[EnrolmentFacts, _Shape] = {}
     after = 0
     while found := store.list_individuals(connection, question, after_enrolment_id=after, limit=_SLICE):
