@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from tests.engine.switch_world import World, activity, content, every, found
@@ -16,6 +16,7 @@ from tests.storm.measuring import Entry, Measuring, Order
 from tests.worker.processes import start_worker, until
 
 from lockstep.domain.acceptance import Accepted
+from lockstep.domain.preview import Preview
 from lockstep.engine.switch import approve_switch
 from lockstep.proof import probe
 from lockstep.store.database import Database
@@ -24,6 +25,14 @@ ZONES = ("Europe/Amsterdam", "America/New_York", "Asia/Tokyo", "UTC")
 HOLD_SECONDS = float(os.environ.get("LOCKSTEP_STORM_HOLD_SECONDS", "5"))
 """How long a rival holds what it locked: 5 s in CI, 30 s in the long form."""
 AWAY = (psycopg.OperationalError,)
+
+
+class Told(NamedTuple):
+    """An acknowledged switch, with the instants (monotonic) of the call and of the answer."""
+
+    accepted: Accepted
+    called: float
+    told: float
 
 
 @dataclass
@@ -82,6 +91,19 @@ class Field:
         assert self.measuring is not None
         return self.measuring.stop()
 
+    def judge_answers(self, switch: Told) -> probe.Verdict:
+        """Nobody reads any more; what the answers to the probes showed about a switch of the first protocol."""
+        assert self.probes is not None
+        assert switch.accepted.version_number is not None
+        self.probes.stop()
+        return probe.judge(
+            self.probes.answers(),
+            version_number=switch.accepted.version_number,
+            accepted_at=switch.accepted.accepted_at,
+            called=switch.called,
+            told=switch.told,
+        )
+
     def end(self) -> None:
         """Nobody takes part any more."""
         for each in (self.measuring, self.probes):
@@ -97,10 +119,13 @@ class Field:
 
     # -- what happens
 
-    def publish(self, days: int, protocol_id: int | None = None) -> tuple[Accepted, float, float]:
-        """A switch of the first protocol to so many days; with the instants (monotonic) of call and acknowledgement."""
-        protocol_id = protocol_id or self.heart
-        preview = self.world.preview("publish", protocol_id, content=content(*activities(days)))
+    def publish(self, days: int, protocol_id: int | None = None) -> Told:
+        """The protocol (the first one by default) asks for a weight every so many days from now on."""
+        return self.accept(self.preview(days, protocol_id))
+
+    def preview(self, days: int, protocol_id: int | None = None) -> Preview:
+        """As `publish`, but only previewed, and approved where that is needed."""
+        preview = self.world.preview("publish", protocol_id or self.heart, content=content(*activities(days)))
         if preview.needs_approval:
             approve_switch(
                 self.world.database,
@@ -108,9 +133,12 @@ class Field:
                 switch_id=preview.switch_id,
                 actor="a.pprover",
             )
+        return preview
+
+    def accept(self, preview: Preview) -> Told:
+        """The switch is accepted."""
         called = time.monotonic()
-        accepted = self.world.accept(preview)
-        return accepted, called, time.monotonic()
+        return Told(self.world.accept(preview), called, time.monotonic())
 
     def slow_down(self, seconds: float = 0.05) -> None:
         """Every chunk takes longer, so that what hits a recalculation hits it in the middle."""

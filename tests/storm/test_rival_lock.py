@@ -18,10 +18,12 @@ def test_the_agenda_is_locked_altogether(field: Field) -> None:
     field.work(2)
     measuring = field.measure()
     probes = field.read(1)
+    preview = field.preview(2)
     with holding(field.url, "lock table agenda in access exclusive mode"):
         held = time.monotonic()
         # A switch writes no patient's row, and answers are computed from facts: neither notices.
-        accepted, called, told = field.publish(2)
+        switch = field.accept(preview)
+        accepted, called, told = switch
         assert told - called < 2
         until(lambda: any(each.asked > told for each in probes.answers()), what="probes are answered meanwhile")
         assert field.behind(accepted) == len(field.members(field.heart))
@@ -33,7 +35,7 @@ def test_the_agenda_is_locked_altogether(field: Field) -> None:
     assert all(worker.poll() is None for worker in field.workers)
     field.until_all_ended()
     assert field.one("select count(*) from recalculation_exception") == 0, "nobody was set aside for a lock"
-    probes.stop()
+    assert field.judge_answers(switch).former == 0
     require_calm(field, field.stop_measuring())
 
 
