@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-FIRST = 50
+FIRST = 8
 """Small, because what cohorts share is computed in the first chunks, while their heads are held."""
 LEAST = 1
 MOST = 4_000
