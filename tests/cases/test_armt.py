@@ -71,8 +71,7 @@ def test_every_file_is_imported_or_refused_with_the_exact_paths() -> None:
             assert all(fault.what and fault.mend for fault in made.faults)
             refused[name_of(path)] = [fault.path for fault in made.faults]
     assert refused == {
-        name: [f"protocols[{index}].{inner}" for index, inner in faults.items()]
-        for name, faults in REFUSED.items()
+        name: [f"protocols[{index}].{inner}" for index, inner in faults.items()] for name, faults in REFUSED.items()
     }
     assert len(HEADS) == 74
     assert len(imported()) == 57
@@ -96,9 +95,7 @@ def test_what_is_left_out_is_said() -> None:
         if line.startswith("Left out: ")
     )
     demonstrations = sum(
-        questionnaire.get("isDemo", False)
-        for document, _ in imported()
-        for questionnaire in document["protocols"]
+        questionnaire.get("isDemo", False) for document, _ in imported() for questionnaire in document["protocols"]
     )
     assert left_out == {"a demonstration, its answers are never sent.": demonstrations, "never due.": 1}
 
@@ -109,9 +106,7 @@ def test_documents_of_imported_files_give_the_same_content_back() -> None:
         assert parse(json.loads(json.dumps(to_document(content)))) == content
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in HEADS if name_of(path) not in REFUSED], ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("path", [path for path in HEADS if name_of(path) not in REFUSED], ids=lambda path: path.stem)
 def test_a_year_of_windows_is_what_the_numbers_of_radar_say(path: Path) -> None:
     document, made = read(path)
     assert isinstance(made, Content)
@@ -201,9 +196,7 @@ def as_file(revision: dict[str, Any]) -> dict[str, Any]:
             {
                 "name": each["name"],
                 "questionnaire": {"name": each["name"]},
-                "protocol": {
-                    key: each[key] for key in (*timing, "referenceTimestamp") if each.get(key) is not None
-                },
+                "protocol": {key: each[key] for key in (*timing, "referenceTimestamp") if each.get(key) is not None},
             }
             | ({"type": each["type"]} if each.get("type") else {})
             for each in revision["assessments"]

@@ -47,9 +47,7 @@ def test_something_daily_in_a_gap_or_an_overlap_comes_once_a_day_at_the_right_in
         after = timedelta(seconds=int(row["offset_after_s"]))
         schedule = Schedule(EveryDays(1), (TimeOfDay("x", local.time(), 30),), count=3)
         found = list(
-            windows(
-                schedule, anchor_on=local.date() - DAY, zone=zone, from_at=instant_of(local - 2 * DAY, zone)
-            )
+            windows(schedule, anchor_on=local.date() - DAY, zone=zone, from_at=instant_of(local - 2 * DAY, zone))
         )
         assert [window.on for window in found] == [local.date() - DAY, local.date(), local.date() + DAY], row
         # The offset before the change gives the first of two, and moves a gap's times forward.

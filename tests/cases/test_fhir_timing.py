@@ -17,9 +17,7 @@ from lockstep.fhir.timing import read
 CASES = Path(__file__).parents[2].parent / "shared" / "cases" / "fhir-timing-vectors" / "timings.jsonl"
 pytestmark = pytest.mark.skipif(not CASES.is_file(), reason="the published cases are not beside the project")
 
-VECTORS: list[dict[str, Any]] = (
-    [json.loads(line) for line in CASES.read_text().splitlines()] if CASES.is_file() else []
-)
+VECTORS: list[dict[str, Any]] = [json.loads(line) for line in CASES.read_text().splitlines()] if CASES.is_file() else []
 MINUTES = {"min": 1, "h": 60, "d": 1440, "wk": 10080}
 ANCHOR = date(2026, 1, 1)
 

@@ -33,9 +33,7 @@ def minutes(length: str | None) -> int:
     return sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)([WDHM])", length or ""))
 
 
-def ask(
-    schedule: Schedule, anchor: date = ANCHOR, zone: str = "UTC", at: datetime | None = None
-) -> Iterator[Window]:
+def ask(schedule: Schedule, anchor: date = ANCHOR, zone: str = "UTC", at: datetime | None = None) -> Iterator[Window]:
     from_at = at or datetime.combine(anchor, time(), UTC) - timedelta(days=2)
     return windows(schedule, anchor_on=anchor, zone=zone, from_at=from_at)
 
@@ -70,9 +68,7 @@ def test_a_rule_by_the_hour_is_asked_from_any_instant() -> None:
     """Spezi: hourly, from 14:59:49, seen between 14:00 and 17:00."""
     row = rows("spezi_versioning")[0]
     times = tuple(TimeOfDay(f"{hour:02}:30", time(hour, 30, 49), 60) for hour in range(24))
-    start, end = (
-        datetime.fromisoformat(row[key]).replace(tzinfo=UTC) for key in ("v1_effective", "v2_effective")
-    )
+    start, end = (datetime.fromisoformat(row[key]).replace(tzinfo=UTC) for key in ("v1_effective", "v2_effective"))
     last = datetime.fromisoformat(row["query"][1]).replace(tzinfo=UTC)
     found = ask(Schedule(EveryDays(1), times), start.date(), at=start)
     opens = []
@@ -116,9 +112,7 @@ def test_weekly_in_new_york() -> None:
 
 @pytest.mark.parametrize(
     ("zone", "due"),
-    list(
-        rows("beiwe_timezones")[1]["patient_zone_then_due_now_at_12:00_NY"].items() if CASES.is_file() else []
-    ),
+    list(rows("beiwe_timezones")[1]["patient_zone_then_due_now_at_12:00_NY"].items() if CASES.is_file() else []),
 )
 def test_due_is_in_the_patients_zone(zone: str, due: bool) -> None:
     now = instant_of(datetime(2022, 10, 13, 12), NEW_YORK)

@@ -79,9 +79,7 @@ def to_schedule(rule: Rule) -> Schedule:
     if rule.freq in SECONDS:
         return within_a_day(rule)
     times = times_of(rule)
-    days, anchor_on = {"DAILY": daily, "WEEKLY": weekly, "MONTHLY": monthly, "YEARLY": yearly}[rule.freq](
-        rule
-    )
+    days, anchor_on = {"DAILY": daily, "WEEKLY": weekly, "MONTHLY": monthly, "YEARLY": yearly}[rule.freq](rule)
     if rule.start.time() > times[0]:
         raise Refused("DTSTART: begins within a date")
     return bounded(rule, days, times, anchor_on)
@@ -97,9 +95,7 @@ def bounded(rule: Rule, days: Days, times: list[time], anchor_on: date) -> Sched
         until_on = until.date() + timedelta(days=1) if whole else until.date()
     count = int(rule.parts["COUNT"]) if "COUNT" in rule.parts else None
     windows_of_day = tuple(TimeOfDay(each.isoformat(), each, 1) for each in times)
-    return Schedule(
-        days, windows_of_day, anchor_on, from_on=rule.start.date(), until_on=until_on, count=count
-    )
+    return Schedule(days, windows_of_day, anchor_on, from_on=rule.start.date(), until_on=until_on, count=count)
 
 
 def times_of(rule: Rule) -> list[time]:
@@ -150,9 +146,7 @@ def weekly(rule: Rule) -> tuple[Days, date]:
         raise Refused("WEEKLY with BYMONTH")
     first = WEEKDAYS.index(rule.parts.get("WKST", "MO"))
     # Positions in the week as the rule counts it, 0 for its first day.
-    positions = sorted((weekday - first) % 7 for _, weekday in rule.by_day()) or [
-        (rule.start.weekday() - first) % 7
-    ]
+    positions = sorted((weekday - first) % 7 for _, weekday in rule.by_day()) or [(rule.start.weekday() - first) % 7]
     if "BYSETPOS" in rule.parts:
         if len(times_of(rule)) > 1:
             raise Refused("BYSETPOS: no positions within a set")

@@ -54,11 +54,7 @@ DOCUMENTED = {str(code) for code in (33, 34, 35, 48, *range(57, 73))}
 
 @pytest.fixture(scope="module")
 def mapping() -> FileMapping:
-    text = (
-        resources.files("lockstep.proof")
-        .joinpath("mappings", "uci-diabetes.yaml")
-        .read_text(encoding="utf-8")
-    )
+    text = resources.files("lockstep.proof").joinpath("mappings", "uci-diabetes.yaml").read_text(encoding="utf-8")
     return read_mapping(text)
 
 
@@ -119,9 +115,7 @@ def test_every_diary_is_there() -> None:
 
 def test_all_diaries_together(mapping: FileMapping) -> None:
     found = tally(read_all(mapping))
-    assert found == Counter(
-        {Outcome.STORED: 8598, Outcome.REFUSED: 61, Outcome.SET_ASIDE: 8, Outcome.DUPLICATE: 5}
-    )
+    assert found == Counter({Outcome.STORED: 8598, Outcome.REFUSED: 61, Outcome.SET_ASIDE: 8, Outcome.DUPLICATE: 5})
     assert sum(found.values()) == 8672
 
 
@@ -209,15 +203,7 @@ def slot_of(day: str, at: str) -> tuple[date, str]:
     """The date and slot of a reading, from the text alone; the small hours belong to the evening before."""
     local = datetime.strptime(f"{day} {at}", "%m-%d-%Y %H:%M")  # noqa: DTZ007 - civil
     hour = local.hour
-    slot = (
-        "breakfast"
-        if 5 <= hour < 11
-        else "lunch"
-        if 11 <= hour < 15
-        else "supper"
-        if 15 <= hour < 20
-        else "bedtime"
-    )
+    slot = "breakfast" if 5 <= hour < 11 else "lunch" if 11 <= hour < 15 else "supper" if 15 <= hour < 20 else "bedtime"
     return (local - timedelta(hours=5)).date(), slot
 
 

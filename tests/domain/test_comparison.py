@@ -18,9 +18,7 @@ from lockstep.domain.rule import Limit, Missed
 from lockstep.domain.schedule import EveryDays, Schedule, TimeOfDay
 
 DAILY = Schedule(EveryDays(1), (TimeOfDay("morning", time(7), 180),))
-WEIGHT = Activity(
-    "weight", "Weight", "29463-7", "kg", DAILY, rules=(Limit("high", above=Decimal(120), unit="kg"),)
-)
+WEIGHT = Activity("weight", "Weight", "29463-7", "kg", DAILY, rules=(Limit("high", above=Decimal(120), unit="kg"),))
 PULSE = Activity("pulse", "Pulse", "8867-4", "/min", DAILY)
 BEFORE = Content("hf", "Heart failure", (WEIGHT, PULSE))
 

@@ -35,9 +35,7 @@ def window(
     [(419.9, None), (420, False), (539.9, False), (540, True), (599.9, True), (600, None)],
     ids=["before", "opens", "last", "closes", "last of grace", "judged"],
 )
-def test_a_window_takes_answers_until_it_closes_and_late_ones_in_grace(
-    minutes: float, late: bool | None
-) -> None:
+def test_a_window_takes_answers_until_it_closes_and_late_ones_in_grace(minutes: float, late: bool | None) -> None:
     morning = window("morning", 420, 540, 60)
     found = match([morning], at(minutes))
     assert found == (None if late is None else Match(morning, completes=True, late=late))
@@ -110,9 +108,7 @@ def candidates(draw: st.DrawFn) -> list[Candidate]:
 
 
 @given(choices=candidates(), minutes=st.integers(-1, 45), order=st.randoms(use_true_random=False))
-def test_the_choice_is_right_whatever_the_order(
-    choices: Sequence[Candidate], minutes: int, order: object
-) -> None:
+def test_the_choice_is_right_whatever_the_order(choices: Sequence[Candidate], minutes: int, order: object) -> None:
     found = match(choices, at(minutes))
     shuffled = list(choices)
     order.shuffle(shuffled)  # type: ignore[attr-defined]

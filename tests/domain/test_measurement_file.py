@@ -121,9 +121,7 @@ NOON = {"taken": {"date": "date", "date_format": "%d/%m/%Y", "time": "time", "ti
         (NOON, "02/03/2026", "12:05 AM", datetime(2026, 3, 1, 23, 5, tzinfo=UTC)),
     ],
 )
-def test_dates_are_read_in_their_format(
-    taken: dict[str, Any], day: str, time: str, instant: datetime
-) -> None:
+def test_dates_are_read_in_their_format(taken: dict[str, Any], day: str, time: str, instant: datetime) -> None:
     assert one(f"p1,{day},{time},w,81", **taken).taken_at == instant
 
 
@@ -379,9 +377,7 @@ def test_a_faulty_mapping_is_refused_with_its_path_and_mend(changes: dict[str, o
     assert refusal.value.mend
 
 
-@pytest.mark.parametrize(
-    "text", ["", "- a", "a: b: c", "source: x\nsource: y", "{", "&a [*a]", "x: 2026-13-45"]
-)
+@pytest.mark.parametrize("text", ["", "- a", "a: b: c", "source: x\nsource: y", "{", "&a [*a]", "x: 2026-13-45"])
 def test_what_is_no_mapping_text_is_refused(text: str) -> None:
     with pytest.raises(InvalidMapping):
         read_mapping(text)

@@ -77,9 +77,7 @@ def test_unknown_fields_are_refused_with_what_there_is() -> None:
 
 def test_a_locked_field_is_refused() -> None:
     with pytest.raises(LockedField):
-        require_change(
-            with_policy(Policy.LOCKED, "rules"), "weight", "rules.high", {"key": "high", "above": 1}
-        )
+        require_change(with_policy(Policy.LOCKED, "rules"), "weight", "rules.high", {"key": "high", "above": 1})
     assert require_change(with_policy(Policy.LOCKED, "rules"), "weight", "quantity", 2) == "2"
 
 

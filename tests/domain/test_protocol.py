@@ -68,9 +68,7 @@ def faults_of(text: str) -> dict[str, str]:
 
 
 def with_schedule(text: str) -> str:
-    return HAND_WRITTEN.replace(
-        '{every: 1 day, times: [{label: morning, opens: 07:00, closes: "10:00"}]}', text
-    )
+    return HAND_WRITTEN.replace('{every: 1 day, times: [{label: morning, opens: 07:00, closes: "10:00"}]}', text)
 
 
 def schedule_of(text: str) -> Schedule | AfterEvent:
@@ -195,11 +193,7 @@ def test_a_fault_has_its_path_and_its_mend(old: str, new: str, path: str, mend: 
 
 
 def test_every_fault_is_listed() -> None:
-    text = (
-        HAND_WRITTEN.replace("2h", "2")
-        .replace("quantity: 2", "quantity: x")
-        .replace("unit: kg", "unit: kilo")
-    )
+    text = HAND_WRITTEN.replace("2h", "2").replace("quantity: 2", "quantity: x").replace("unit: kg", "unit: kilo")
     assert list(faults_of(text)) == [
         "activities[0].unit",
         "activities[0].grace",
@@ -284,9 +278,9 @@ def test_the_published_schema_is_that_of_the_code() -> None:
 # --- many inputs ---
 
 keys = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,12}", fullmatch=True)
-words = st.text(
-    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=20
-).filter(lambda text: text == text.strip() and text != "")
+words = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=20).filter(
+    lambda text: text == text.strip() and text != ""
+)
 numbers = st.decimals(-10_000, 10_000, places=3).map(lambda value: value + 0)
 dates = st.none() | st.dates(date(1990, 1, 1), date(2100, 1, 1))
 times_of_day = st.builds(
@@ -294,16 +288,12 @@ times_of_day = st.builds(
 )
 days = st.one_of(
     st.builds(EveryDays, st.integers(1, 400), st.integers(0, 400)),
-    st.builds(
-        Weekly, st.integers(1, 50), st.sets(st.integers(0, 6), min_size=1).map(lambda s: tuple(sorted(s)))
-    ),
+    st.builds(Weekly, st.integers(1, 50), st.sets(st.integers(0, 6), min_size=1).map(lambda s: tuple(sorted(s)))),
     st.builds(
         Monthly,
         st.integers(1, 50),
         st.sets(st.integers(1, 31) | st.integers(-31, -1), min_size=1).map(lambda s: tuple(sorted(s))),
-        st.sets(st.tuples(st.sampled_from([1, 2, 3, 4, 5, -1, -2]), st.integers(0, 6))).map(
-            lambda s: tuple(sorted(s))
-        ),
+        st.sets(st.tuples(st.sampled_from([1, 2, 3, 4, 5, -1, -2]), st.integers(0, 6))).map(lambda s: tuple(sorted(s))),
     ),
     st.builds(
         OnDays,
@@ -328,9 +318,7 @@ schedules = st.one_of(
     ),
 ).filter(lambda made: not list(schedule.faults(made)))
 rules = st.one_of(
-    st.builds(
-        Limit, keys, above=numbers, unit=st.just("kg"), severity=st.sampled_from(["red", "orange", "grey"])
-    ),
+    st.builds(Limit, keys, above=numbers, unit=st.just("kg"), severity=st.sampled_from(["red", "orange", "grey"])),
     st.builds(Missed, keys, st.integers(1, 9)),
 )
 activities = st.builds(
@@ -378,9 +366,7 @@ junk = st.recursive(
     | st.floats()
     | st.decimals()
     | st.text(max_size=10)
-    | st.sampled_from(
-        ["1 day", "2h", "07:00", "2026-01-01", "limit", "missed", "change", "monday", "\ud800"]
-    ),
+    | st.sampled_from(["1 day", "2h", "07:00", "2026-01-01", "limit", "missed", "change", "monday", "\ud800"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=5,
 )
@@ -436,9 +422,7 @@ def mutated(document: Any, data: st.DataObject) -> Any:
     places: list[tuple[Any, Any]] = []
 
     def walk(value: Any) -> None:
-        pairs = (
-            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-        )
+        pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
         for key, inner in pairs:
             places.append((value, key))
             walk(inner)

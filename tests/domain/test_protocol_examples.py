@@ -62,9 +62,7 @@ def test_every_number_of_a_rule_has_a_source(key: str) -> None:
                 assert '"source":' in rule.body or rule.kind == "move", (activity.key, rule.key)
     for line in text.splitlines():
         if re.search(r"\{key: .*(at_or_)?(below|above): [0-9]", line) and "kind:" not in line:
-            said = "#" in line or any(
-                f'note: "{word}' in text for word in ("Without symptoms", "Below 80", "Below 40")
-            )
+            said = "#" in line or any(f'note: "{word}' in text for word in ("Without symptoms", "Below 80", "Below 40"))
             assert said, line
 
 

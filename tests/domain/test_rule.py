@@ -45,18 +45,14 @@ def test_each_bound_breaks_on_its_side(bound: str, under: bool, at: bool, over: 
 @pytest.mark.parametrize(
     ("value", "given_in"), [(Decimal("7.8"), "mmol/L"), (Decimal(140), "mg/dL")], ids=["mmol/L", "mg/dL"]
 )
-def test_140_mg_per_dl_decides_like_7_8_mmol_per_l(
-    bound: Decimal, unit: str, value: Decimal, given_in: str
-) -> None:
+def test_140_mg_per_dl_decides_like_7_8_mmol_per_l(bound: Decimal, unit: str, value: Decimal, given_in: str) -> None:
     limit = Limit("1 h", at_or_above=bound, unit=unit, decimals=1 if unit == "mmol/L" else 0)
     assert breaks(limit, value, given_in, "14743-9")
 
 
 @pytest.mark.parametrize(("mg", "broken"), [(139, False), (140, True)])
 def test_only_rounding_makes_140_reach_7_8(mg: int, broken: bool) -> None:
-    assert not breaks(
-        Limit("1 h", at_or_above=Decimal("7.8"), unit="mmol/L"), Decimal(mg), "mg/dL", "glucose"
-    )
+    assert not breaks(Limit("1 h", at_or_above=Decimal("7.8"), unit="mmol/L"), Decimal(mg), "mg/dL", "glucose")
     rounded = Limit("1 h", at_or_above=Decimal("7.8"), unit="mmol/L", decimals=1)
     assert breaks(rounded, Decimal(mg), "mg/dL", "glucose") is broken
 
@@ -93,9 +89,7 @@ def test_a_limit_is_read() -> None:
         "severity": "red",
         "decimals": 1,
     }
-    assert parse_rule(document, PATH) == Limit(
-        "high", above=Decimal(160), unit="mm[Hg]", severity="red", decimals=1
-    )
+    assert parse_rule(document, PATH) == Limit("high", above=Decimal(160), unit="mm[Hg]", severity="red", decimals=1)
 
 
 def test_a_limit_is_known_by_its_bounds() -> None:
@@ -105,9 +99,9 @@ def test_a_limit_is_known_by_its_bounds() -> None:
 
 
 def test_missed_is_read() -> None:
-    assert parse_rule(
-        {"key": "silent", "kind": "missed", "in_a_row": 2, "severity": "orange"}, PATH
-    ) == Missed("silent", 2, "orange")
+    assert parse_rule({"key": "silent", "kind": "missed", "in_a_row": 2, "severity": "orange"}, PATH) == Missed(
+        "silent", 2, "orange"
+    )
     assert parse_rule({"key": "silent", "kind": "missed"}, PATH) == Missed("silent")
 
 
@@ -190,9 +184,7 @@ bounds = st.decimals(min_value=-(10**9), max_value=10**9, places=4)
 severities = st.sampled_from(SEVERITIES)
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**11), 10**11) | st.text("xyz", max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", max_size=3), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", max_size=3), inner, max_size=3),
     max_leaves=8,
 )
 
@@ -222,16 +214,8 @@ def test_a_rule_survives_being_written_as_json(rule: Rule) -> None:
 
 
 anything = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(max_size=8)
-    | st.decimals()
-    | st.dates(),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8) | st.integers(), inner, max_size=4)
-    ),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.decimals() | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8) | st.integers(), inner, max_size=4),
     max_leaves=10,
 )
 names = st.sampled_from(

@@ -72,9 +72,7 @@ def test_there_and_back_is_the_same_number(unit: str, to: str, code: str, value:
 
 @given(value=st.integers(min_value=1, max_value=2000))
 def test_every_whole_mg_per_dl_comes_back(value: int) -> None:
-    assert convert(
-        convert(Decimal(value), "mg/dL", "mmol/L", GLUCOSE), "mmol/L", "mg/dL", GLUCOSE
-    ) == Decimal(value)
+    assert convert(convert(Decimal(value), "mg/dL", "mmol/L", GLUCOSE), "mmol/L", "mg/dL", GLUCOSE) == Decimal(value)
 
 
 def test_140_mg_per_dl_is_7_8_mmol_per_l() -> None:
@@ -154,9 +152,7 @@ def test_what_people_write_is_understood(alias: str, code: str) -> None:
     assert known_unit(alias)
 
 
-@pytest.mark.parametrize(
-    "unit", ["in", "st", "KG", "M", "mg", "mmol", "kg ", "pounds", "x" * 10_000, "\ud800"]
-)
+@pytest.mark.parametrize("unit", ["in", "st", "KG", "M", "mg", "mmol", "kg ", "pounds", "x" * 10_000, "\ud800"])
 def test_an_ambiguous_or_unknown_unit_is_refused(unit: str) -> None:
     assert not known_unit(unit)
     with pytest.raises(InvalidMeasurement, match="not known"):

@@ -15,9 +15,7 @@ def offset(at: datetime, zone: str) -> timedelta:
     return local_of(at, zone) - at.replace(tzinfo=None)
 
 
-def changes(
-    zone: str, since: datetime, until: datetime, step: timedelta, least: timedelta
-) -> Iterator[datetime]:
+def changes(zone: str, since: datetime, until: datetime, step: timedelta, least: timedelta) -> Iterator[datetime]:
     """Instants at which the offset changes by at least `least`, found by halving steps."""
     at = since
     while at < until:
@@ -34,9 +32,7 @@ def changes(
 def all_changes() -> tuple[tuple[str, datetime], ...]:
     # The step is shorter than any span between two changes in these years.
     step, least = timedelta(days=5), timedelta(seconds=1)
-    return tuple(
-        (zone, at) for zone in sorted(zone_names()) for at in changes(zone, SINCE, UNTIL, step, least)
-    )
+    return tuple((zone, at) for zone in sorted(zone_names()) for at in changes(zone, SINCE, UNTIL, step, least))
 
 
 def test_there_are_changes_to_look_at() -> None:

@@ -207,27 +207,21 @@ def test_what_is_not_honoured_is_refused_with_its_path(document: Any, where: str
 
 
 def test_the_path_is_the_callers() -> None:
-    with pytest.raises(
-        InvalidSchedule, match=r"CarePlan\.activity\[0\]\.detail\.scheduledTiming\.repeat\.when"
-    ):
+    with pytest.raises(InvalidSchedule, match=r"CarePlan\.activity\[0\]\.detail\.scheduledTiming\.repeat\.when"):
         read(timing(when=["HS"]), path="CarePlan.activity[0].detail.scheduledTiming")
 
 
 words = st.sampled_from(["d", "wk", "h", "mo", "mon", "08:00:00", "2026-01-01", "MORN", "PCM", ""])
 scraps = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-3, 2000), st.floats(), words, st.text(max_size=3)),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=2)
-    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=2)),
     max_leaves=4,
 )
 names = st.sampled_from(
     """frequency period periodUnit count countMax duration durationUnit dayOfWeek timeOfDay when offset
     boundsPeriod boundsDuration boundsRange periodMax other""".split()  # noqa: SIM905
 )
-bounds = st.dictionaries(
-    st.sampled_from(["start", "end", "value", "code", "system", "x"]), scraps, max_size=3
-)
+bounds = st.dictionaries(st.sampled_from(["start", "end", "value", "code", "system", "x"]), scraps, max_size=3)
 repeats = st.dictionaries(names, st.one_of(scraps, bounds, st.lists(words, max_size=2)), max_size=5)
 
 

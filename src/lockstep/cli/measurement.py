@@ -27,9 +27,7 @@ def import_files(
     mapping: Annotated[Path, typer.Option(help="What the columns mean, in YAML or JSON.", show_default=False)],
     organisation: Of,
     actor: By,
-    patient: Annotated[
-        str, typer.Option(help="The patient's identifier, where the mapping says {given}.")
-    ] = "",
+    patient: Annotated[str, typer.Option(help="The patient's identifier, where the mapping says {given}.")] = "",
     zone: Annotated[
         str | None, typer.Option(help="The civil time zone of the times in the files, where they tell none.")
     ] = None,

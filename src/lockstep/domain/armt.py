@@ -110,9 +110,7 @@ def _note(found: Mapping[str, Any], timing: Mapping[str, Any], parts: int) -> st
     if isinstance(minutes, int) and 0 < minutes < 10_000:
         lines.append(f"Takes about {minutes} min.")
     if timing.get("completionWindow") is None:
-        lines.append(
-            f"No completion window given: {DEFAULT_WINDOW_MINUTES // 60} hours, RADAR's own default."
-        )
+        lines.append(f"No completion window given: {DEFAULT_WINDOW_MINUTES // 60} hours, RADAR's own default.")
     if found.get("showInCalendar") is False:
         lines.append("Not shown in the calendar of RADAR's app.")
     if timing.get("clinicalProtocol") is not None:

@@ -35,18 +35,14 @@ def read_parts(kind: object, value: Mapping[str, Any], path: str, reading: Readi
     clinical = value.get("clinicalProtocol")
     if clinical is not None:
         if kind not in (None, "clinical"):
-            reading.fault(
-                joined(path, "clinicalProtocol"), f"This is also of the type {shown(kind)}", "Keep one."
-            )
+            reading.fault(joined(path, "clinicalProtocol"), f"This is also of the type {shown(kind)}", "Keep one.")
             return ()
         return _after_visit(clinical, lasts, joined(path, "clinicalProtocol"), reading)
     if isinstance(kind, str) and kind in EVENTS:
         return () if lasts is None else (("", AfterEvent(EVENTS[kind], 0, lasts)),)
     if kind not in (None, "scheduled"):
         where = path.removesuffix(".protocol") + ".type"
-        reading.fault(
-            where, f"The type {shown(kind)} is not known", "It is scheduled, on_demand or triggered."
-        )
+        reading.fault(where, f"The type {shown(kind)} is not known", "It is scheduled, on_demand or triggered.")
         return ()
     return _recurring(value, lasts, path, reading)
 
@@ -88,8 +84,7 @@ def _after_visit(value: object, lasts: int | None, path: str, reading: Reading) 
             reading.fault(spot, "This is too long after the visit", "At most 366 days can be waited for.")
     several = len(offsets) > 1
     return tuple(
-        (f"after-{delay}-min" if several else "", AfterEvent(CLINIC_VISIT, delay, lasts))
-        for _, delay in offsets
+        (f"after-{delay}-min" if several else "", AfterEvent(CLINIC_VISIT, delay, lasts)) for _, delay in offsets
     )
 
 
@@ -129,9 +124,7 @@ def _repeat(value: object, path: str, reading: Reading) -> int | None:
             mend = f'Write it in days, for example {{"unit": "day", "amount": {days}}}.'
             reading.fault(joined(path, "unit"), what, mend)
         return None
-    reading.fault(
-        joined(path, "unit"), f"A repeat in {shown(unit)} is not a number of days", "Use day or week."
-    )
+    reading.fault(joined(path, "unit"), f"A repeat in {shown(unit)} is not a number of days", "Use day or week.")
     return None
 
 
@@ -142,9 +135,7 @@ def _offsets(value: object, path: str, reading: Reading) -> list[tuple[str, int]
     if unit is None:
         return []
     made = []
-    items = reading.items(
-        found.get("unitsFromZero"), joined(path, "unitsFromZero"), least=1, most=MOST_OFFSETS
-    )
+    items = reading.items(found.get("unitsFromZero"), joined(path, "unitsFromZero"), least=1, most=MOST_OFFSETS)
     for where, item in items:
         amount = reading.whole(item, where, least=0, most=100_000_000)
         if amount is None or (unit == "year" and amount >= NEVER_YEARS):

@@ -45,9 +45,7 @@ def compare(before: Content, after: Content) -> tuple[Change, ...]:
             changes.extend(_activity(path, activity, other))
     for activity in after.activities:
         if before.activity(activity.key) is None:
-            changes.append(
-                Change(f"activities.{activity.key}", None, activity_document(activity), "schedule")
-            )
+            changes.append(Change(f"activities.{activity.key}", None, activity_document(activity), "schedule"))
     return (*changes, *_order(before, after))
 
 

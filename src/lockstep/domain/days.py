@@ -160,9 +160,7 @@ def limits(where: str, value: int, least: int, most: int) -> Iterator[Fault]:
         yield where, f"{value} is out of range", f"Use {least} to {most}."
 
 
-def members(
-    where: str, values: tuple[int, ...], allowed: Callable[[int], bool], words: str
-) -> Iterator[Fault]:
+def members(where: str, values: tuple[int, ...], allowed: Callable[[int], bool], words: str) -> Iterator[Fault]:
     """A fault for each of `values` that is not allowed, or repeated."""
     for position, value in enumerate(values):
         if not allowed(value):

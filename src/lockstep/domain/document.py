@@ -46,9 +46,7 @@ class Reading:
             self.fault(_below(path, refusal.where), refusal.what, refusal.mend)
         return None
 
-    def mapping(
-        self, value: object, path: str, known: Sequence[str], needed: Sequence[str] = ()
-    ) -> Mapping[str, Any]:
+    def mapping(self, value: object, path: str, known: Sequence[str], needed: Sequence[str] = ()) -> Mapping[str, Any]:
         """A mapping with known keys; what is unknown or missing is a fault, the rest can still be read."""
         if not isinstance(value, Mapping):
             self.fault(path, f"This must be a mapping, not {_kind(value)}", f"It has: {', '.join(known)}.")
@@ -85,10 +83,7 @@ class Reading:
             what = f"This text has {len(value)} characters"
             self.fault(path, what, f"It must have {least} to {most}.")
             return ""
-        if any(
-            (sign < " " and sign not in "\n\t") or "\x7f" <= sign <= "\x9f" or _surrogate(sign)
-            for sign in value
-        ):
+        if any((sign < " " and sign not in "\n\t") or "\x7f" <= sign <= "\x9f" or _surrogate(sign) for sign in value):
             self.fault(path, "This text has control characters", "Remove them.")
             return ""
         return value.strip()
@@ -98,9 +93,7 @@ class Reading:
         if isinstance(value, str) and re.fullmatch(KEY, value):
             return value
         what = f"{shown(value)} is not a key"
-        self.fault(
-            path, what, "Use small letters, digits and - . _ only, at most 80, for example heart-rate."
-        )
+        self.fault(path, what, "Use small letters, digits and - . _ only, at most 80, for example heart-rate.")
         return ""
 
     def whole(self, value: object, path: str, *, least: int, most: int) -> int | None:
@@ -156,9 +149,7 @@ class Reading:
         """A time of day such as "07:30"."""
         if isinstance(value, str) and re.fullmatch(TIME, value):
             return time.fromisoformat(value)
-        self.fault(
-            path, f"{shown(value)} is not a time of day", 'Write hours and minutes in quotes: "07:30".'
-        )
+        self.fault(path, f"{shown(value)} is not a time of day", 'Write hours and minutes in quotes: "07:30".')
         return None
 
     def date(self, value: object, path: str) -> date | None:
@@ -188,11 +179,7 @@ def decimal_of(value: object) -> Decimal | None:
         return None
     digits = made.as_tuple()
     assert isinstance(digits.exponent, int)
-    if (
-        made.adjusted() >= MOST_DIGITS
-        or digits.exponent < -MOST_DIGITS
-        or len(digits.digits) > 2 * MOST_DIGITS
-    ):
+    if made.adjusted() >= MOST_DIGITS or digits.exponent < -MOST_DIGITS or len(digits.digits) > 2 * MOST_DIGITS:
         return None
     made = made.normalize() if made else Decimal(0)
     return made.quantize(Decimal(1)) if made == made.to_integral_value() else made

@@ -55,9 +55,7 @@ _LONGEST = {
 }
 _KNOWN = {*_LONGEST, "value", "taken_at", "clock_flagged"}
 # RFC 3339 with an offset; seconds may be left out, as FHIR's instant does not but many devices do.
-_INSTANT = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-](0\d|1[0-4]):[0-5]\d)", re.ASCII
-)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-](0\d|1[0-4]):[0-5]\d)", re.ASCII)
 _NUMBER_MEND = 'Send a number without quotes; send words such as "Hi" as finding.'
 _INSTANT_MEND = "Write the instant with its offset, such as 2026-03-29T08:05:00+02:00."
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -116,14 +114,8 @@ def read(document: object, where: str = "measurement") -> Measurement:
     value = read_value(document.get("value"), f"{where}.value")
     finding = _text(document, "finding", where) if document.get("finding") is not None else None
     if (value is None) == (finding is None):
-        what = (
-            "There are both a value and a finding"
-            if value is not None
-            else "There is no value and no finding"
-        )
-        raise InvalidMeasurement(
-            what, where=f"{where}.value", mend="Send a value with its unit, or a finding."
-        )
+        what = "There are both a value and a finding" if value is not None else "There is no value and no finding"
+        raise InvalidMeasurement(what, where=f"{where}.value", mend="Send a value with its unit, or a finding.")
     code = _text(document, "code", where)
     return Measurement(
         source=_text(document, "source", where),
@@ -156,9 +148,7 @@ def read_value(given: object, where: str = "value") -> Decimal | None:
         what = f"The value is not a number but {_shape(given)}"
         raise InvalidMeasurement(what, where=where, mend=_NUMBER_MEND)
     if isinstance(given, int) and abs(given) >= 10**15:
-        raise InvalidMeasurement(
-            "The value is absurdly large", where=where, mend="Send a number below 10^12."
-        )
+        raise InvalidMeasurement("The value is absurdly large", where=where, mend="Send a number below 10^12.")
     # The shortest decimal that reads back as the float is what the sender wrote; binary noise never enters.
     return require_number(given if isinstance(given, Decimal) else Decimal(repr(given)), where)
 
@@ -172,16 +162,12 @@ def read_instant(given: object, where: str = "taken_at") -> datetime:
             what = f"{given!r} is not a date and time that exists"
             raise InvalidMeasurement(what, where=where, mend=_INSTANT_MEND) from fault
     if not isinstance(given, datetime) or given.utcoffset() is None:
-        what = (
-            "The instant is missing" if given is None else f"{shown(given)} is not an instant with an offset"
-        )
+        what = "The instant is missing" if given is None else f"{shown(given)} is not an instant with an offset"
         raise InvalidMeasurement(what, where=where, mend=_INSTANT_MEND)
     try:
         instant = given.astimezone(UTC)
     except OverflowError as fault:
-        raise InvalidMeasurement(
-            "The instant is beyond the calendar", where=where, mend=_INSTANT_MEND
-        ) from fault
+        raise InvalidMeasurement("The instant is beyond the calendar", where=where, mend=_INSTANT_MEND) from fault
     if not _EARLIEST <= instant < _LATEST:
         mend = "Set the device's clock; instants from 1900 to 2199 are taken in."
         raise InvalidMeasurement(f"The year {instant.year} is impossible", where=where, mend=mend)
@@ -205,9 +191,7 @@ def implausible(code: str, value: Decimal, unit: str, bounds: Bounds | None = No
     return f"{given} is implausible for {code}: possible is {least:f} to {most:f} {own_unit}".strip()
 
 
-def instant_of_judging(
-    taken_at: datetime, received_at: datetime, clock_flagged: bool
-) -> tuple[datetime, bool]:
+def instant_of_judging(taken_at: datetime, received_at: datetime, clock_flagged: bool) -> tuple[datetime, bool]:
     """The instant a measurement belongs to, and whether that is when the device says it was taken.
 
     The device is trusted if received - 30 days <= taken <= received + 5 minutes and its clock is not flagged;
@@ -221,16 +205,10 @@ def require_text(given: object, name: str, where: str) -> str:
     """A field's text, which PostgreSQL can keep; raises InvalidMeasurement with the field's path."""
     most = _LONGEST[name]
     if not isinstance(given, str) or not given.strip():
-        what = (
-            f"The {name} is missing"
-            if given is None or given == ""
-            else f"The {name} is not a text with content"
-        )
+        what = f"The {name} is missing" if given is None or given == "" else f"The {name} is not a text with content"
         raise InvalidMeasurement(what, where=where, mend=f"Send {name} as a text of 1 to {most} characters.")
     if len(given) > most:
-        raise InvalidMeasurement(
-            f"The {name} is too long", where=where, mend=f"Send at most {most} characters."
-        )
+        raise InvalidMeasurement(f"The {name} is too long", where=where, mend=f"Send at most {most} characters.")
     if not given.isprintable() or given != given.strip():
         mend = f"Send {name} without control characters and without blanks around it."
         raise InvalidMeasurement(f"The {name} holds characters that cannot be kept", where=where, mend=mend)
@@ -247,11 +225,7 @@ def _unit(document: Mapping[object, object], code: str, has_value: bool, where: 
     if given is None and not has_value:
         return ""
     if not isinstance(given, str) or (given == "" and has_value and code in PLAUSIBLE):
-        what = (
-            "The unit is missing"
-            if given is None or given == ""
-            else f"The unit is not a text but {_shape(given)}"
-        )
+        what = "The unit is missing" if given is None or given == "" else f"The unit is not a text but {_shape(given)}"
         mend = 'Send the UCUM code the value was measured in, such as kg or mm[Hg]; "" for an answer.'
         raise InvalidMeasurement(what, where=f"{where}.unit", mend=mend)
     return require_unit(given, f"{where}.unit")
@@ -261,9 +235,7 @@ def _flag(document: Mapping[object, object], where: str) -> bool:
     given = document.get("clock_flagged", False)
     if not isinstance(given, bool):
         what = f"clock_flagged is not true or false but {_shape(given)}"
-        raise InvalidMeasurement(
-            what, where=f"{where}.clock_flagged", mend="Send true or false, or leave it out."
-        )
+        raise InvalidMeasurement(what, where=f"{where}.clock_flagged", mend="Send true or false, or leave it out.")
     return given
 
 
@@ -273,9 +245,7 @@ def _require_known(document: Mapping[object, object], where: str) -> None:
             given = short(name)
             near = get_close_matches(given, sorted(_KNOWN), n=1, cutoff=0.6)
             mend = f"Did you mean {near[0]}?" if near else f"Use only {', '.join(sorted(_KNOWN))}."
-            raise InvalidMeasurement(
-                f"The field {shown(name)} is not known", where=f"{where}.{given}", mend=mend
-            )
+            raise InvalidMeasurement(f"The field {shown(name)} is not known", where=f"{where}.{given}", mend=mend)
 
 
 def _shape(given: object) -> str:

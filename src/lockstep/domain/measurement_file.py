@@ -190,9 +190,7 @@ class _Reader:
             raise InvalidMeasurement("The time has no offset and no zone is known", where=where, mend=mend)
         return instant_of(local, self._zone)
 
-    def _value(
-        self, coded: Coded, cells: dict[str, str], where: str
-    ) -> tuple[Decimal | None, str | None, str]:
+    def _value(self, coded: Coded, cells: dict[str, str], where: str) -> tuple[Decimal | None, str | None, str]:
         given = cells[self._mapping.value]
         if coded.finding is not None:
             if not _NOTHING.fullmatch(given):

@@ -207,9 +207,7 @@ def _directives(format_: str, needed: set[str], path: str, also: set[str] = _TIM
 def _codes(document: object) -> dict[str, Coded]:
     entries = _mapping(document, "codes")
     if not entries or len(entries) > _MOST_ENTRIES:
-        raise _fault(
-            "There are no codes, or too many", "codes", 'Write codes: {"58": {code: ..., unit: ...}}.'
-        )
+        raise _fault("There are no codes, or too many", "codes", 'Write codes: {"58": {code: ..., unit: ...}}.')
     return {str(key): _coded(entry, f"codes.{short(key)}") for key, entry in entries.items()}
 
 
@@ -223,9 +221,7 @@ def _coded(document: object, path: str) -> Coded:
     if "finding" in entries:
         return Coded(code, finding=require_text(entries["finding"], "finding", f"{path}.finding"))
     unit = require_unit(_text(entries["unit"], f"{path}.unit"), f"{path}.unit")
-    return Coded(
-        code, unit, None, _plausible(entries["plausible"], unit, path) if "plausible" in entries else None
-    )
+    return Coded(code, unit, None, _plausible(entries["plausible"], unit, path) if "plausible" in entries else None)
 
 
 def _plausible(given: object, unit: str, path: str) -> Bounds:
@@ -233,9 +229,7 @@ def _plausible(given: object, unit: str, path: str) -> Bounds:
         raise _fault("plausible is not two numbers", f"{path}.plausible", "Write [least, most] in the unit.")
     least, most = (number(bound, f"{path}.plausible[{index}]") for index, bound in enumerate(given))
     if least >= most:
-        raise _fault(
-            "The least is not below the most", f"{path}.plausible", "Write [least, most] in the unit."
-        )
+        raise _fault("The least is not below the most", f"{path}.plausible", "Write [least, most] in the unit.")
     return (least, most, unit)
 
 
@@ -251,16 +245,12 @@ def _impossible(document: object) -> dict[Kind, Treatment]:
     entries = _mapping(document, "impossible")
     _only(entries, KINDS, "impossible.")
     treatments: dict[object, Treatment] = {"set aside": "set aside", "refuse": "refuse"}
-    return {
-        kind: _one_of(entries[kind], treatments, f"impossible.{kind}") for kind in KINDS if kind in entries
-    }
+    return {kind: _one_of(entries[kind], treatments, f"impossible.{kind}") for kind in KINDS if kind in entries}
 
 
 def _columns(given: object) -> tuple[str, ...]:
     if not isinstance(given, list) or len(given) > _MOST_ENTRIES:
-        raise _fault(
-            "The columns are not a list", "columns", "Write their names in order: [date, time, value]."
-        )
+        raise _fault("The columns are not a list", "columns", "Write their names in order: [date, time, value].")
     names = tuple(_column(name, f"columns[{index}]") for index, name in enumerate(given))
     for index, name in enumerate(names):
         if name in names[:index] or name in RESERVED:
@@ -280,9 +270,7 @@ def _template(entries: Mapping[object, object], name: str) -> str:
     template = _text(entries[name], name)
     rest = NAMED.sub("", template)
     if "{" in rest or "}" in rest or not template.strip() or len(template) > 200:
-        mend = (
-            f'Write a text such as "{{file}}" or "{{patient}} {{content}}"; {name} names columns in braces.'
-        )
+        mend = f'Write a text such as "{{file}}" or "{{patient}} {{content}}"; {name} names columns in braces.'
         raise _fault("The template cannot be read", name, mend)
     return template
 

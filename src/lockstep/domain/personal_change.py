@@ -44,11 +44,7 @@ def personal(content: Content, changes: Mapping[tuple[str, str], Stored]) -> tup
     activities = {activity.key: activity for activity in content.activities}
     for (key, field), change in sorted(changes.items()):
         activity = activities.get(key)
-        if (
-            activity is not None
-            and change.value is not None
-            and applies(content, key, field, change.replaced)
-        ):
+        if activity is not None and change.value is not None and applies(content, key, field, change.replaced):
             changed = _changed(activity, field, change.value)
             applied += changed is not None
             activities[key] = changed or activity

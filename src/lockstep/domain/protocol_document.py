@@ -98,16 +98,10 @@ def _activity(value: object, path: str, reading: Reading) -> Activity:
     unit = read_unit(found.get("unit", ""), joined(path, "unit"), reading)
     code = reading.text(found["code"], joined(path, "code"), least=1, most=80) if "code" in found else ""
     rules = read_rules(found.get("rules", []), joined(path, "rules"), reading, unit=unit, code=code)
-    schedule = (
-        read_schedule(found["schedule"], joined(path, "schedule"), reading) if "schedule" in found else None
-    )
+    schedule = read_schedule(found["schedule"], joined(path, "schedule"), reading) if "schedule" in found else None
     grace = reading.minutes(found.get("grace", 0), joined(path, "grace"), most=MOST_GRACE_MINUTES)
     quantity = reading.whole(found.get("quantity", 1), joined(path, "quantity"), least=1, most=MOST_QUANTITY)
-    plausible = (
-        read_plausible(found["plausible"], joined(path, "plausible"), reading)
-        if "plausible" in found
-        else None
-    )
+    plausible = read_plausible(found["plausible"], joined(path, "plausible"), reading) if "plausible" in found else None
     policies = _policies(found["personal"], joined(path, "personal"), reading) if "personal" in found else ()
     return Activity(
         key=reading.key(found["key"], joined(path, "key")) if "key" in found else "",
@@ -158,9 +152,7 @@ def read_rules(value: object, path: str, reading: Reading, *, unit: str, code: s
         if rule is None:
             continue
         if any(rule.key == other.key for other in made):
-            reading.fault(
-                joined(where, "key"), f"The key {rule.key} is used already", "Give every rule its own."
-            )
+            reading.fault(joined(where, "key"), f"The key {rule.key} is used already", "Give every rule its own.")
         made.append(rule)
     return tuple(made)
 
@@ -178,9 +170,7 @@ def read_rule(value: object, path: str, reading: Reading, *, unit: str, code: st
         return None
     if isinstance(rule, Limit) and not convertible(rule.unit, unit, code):
         what = f"A limit in {rule.unit or 'no unit'} cannot be held against values in {unit or 'no unit'}"
-        reading.fault(
-            joined(path, "unit"), what, f"Write the limit in {unit}." if unit else "Remove the unit."
-        )
+        reading.fault(joined(path, "unit"), what, f"Write the limit in {unit}." if unit else "Remove the unit.")
         return None
     return rule
 
@@ -197,11 +187,7 @@ def _is_plain(value: object, path: str, reading: Reading, depth: int = 0) -> boo
     if isinstance(value, Mapping):
         inner = [(joined(path, str(key)), part) for key, item in value.items() for part in (key, item)]
     else:
-        inner = (
-            [(f"{path}[{n}]", item) for n, item in enumerate(value)]
-            if isinstance(value, list | tuple)
-            else []
-        )
+        inner = [(f"{path}[{n}]", item) for n, item in enumerate(value)] if isinstance(value, list | tuple) else []
     found = [_is_plain(item, where, reading, depth + 1) for where, item in inner]
     return all(found)
 
@@ -229,9 +215,7 @@ def _on_switch(value: object, path: str, reading: Reading) -> OnSwitch:
         quiet_from = reading.time(quiet["from"], joined(inner, "from")) if "from" in quiet else None
         quiet_until = reading.time(quiet["until"], joined(inner, "until")) if "until" in quiet else None
         if quiet_from is not None and quiet_from == quiet_until:
-            reading.fault(
-                inner, "The quiet hours end when they begin", "Leave quiet out, or write two times."
-            )
+            reading.fault(inner, "The quiet hours end when they begin", "Leave quiet out, or write two times.")
     return OnSwitch(Decimal(0) if share is None else share, quiet_from, quiet_until, bool(keep))
 
 
@@ -268,12 +252,8 @@ def _on_switch_document(on_switch: OnSwitch) -> dict[str, Any]:
         document["ask_at_once"] = plain(on_switch.ask_at_once)
     if on_switch.quiet_from is not None and on_switch.quiet_until is not None:
         document["quiet"] = {
-            "from": on_switch.quiet_from.isoformat(
-                "minutes" if not on_switch.quiet_from.second else "seconds"
-            ),
-            "until": on_switch.quiet_until.isoformat(
-                "minutes" if not on_switch.quiet_until.second else "seconds"
-            ),
+            "from": on_switch.quiet_from.isoformat("minutes" if not on_switch.quiet_from.second else "seconds"),
+            "until": on_switch.quiet_until.isoformat("minutes" if not on_switch.quiet_until.second else "seconds"),
         }
     if not on_switch.keep_alerts_of_removed:
         document["keep_alerts_of_removed"] = False

@@ -43,9 +43,7 @@ def load(text: str, *, format: Literal["yaml", "json"]) -> Any:  # noqa: A002
 
 
 def _json(text: str) -> Any:
-    return json.loads(
-        text, parse_float=Decimal, parse_int=_whole, parse_constant=_constant, object_pairs_hook=_pairs
-    )
+    return json.loads(text, parse_float=Decimal, parse_int=_whole, parse_constant=_constant, object_pairs_hook=_pairs)
 
 
 def _whole(text: str) -> int | Decimal:
@@ -125,9 +123,7 @@ class _Loader(
         made: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(
-                    None, None, "a key must be a word", key_node.start_mark
-                )
+                raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key_node.start_mark)
             if key_node.value in made:
                 problem = f"the key {key_node.value[:60]!r} stands twice in one mapping"
                 raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)

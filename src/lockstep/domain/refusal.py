@@ -38,9 +38,7 @@ class InvalidProtocol(Refusal):
 
     code = "invalid-protocol"
 
-    def __init__(
-        self, what: str = "", *, where: str = "", mend: str = "", faults: tuple[Fault, ...] = ()
-    ) -> None:
+    def __init__(self, what: str = "", *, where: str = "", mend: str = "", faults: tuple[Fault, ...] = ()) -> None:
         """Carries every fault; made from a single sentence it carries that one."""
         self.faults = faults or (Fault(where, what or "The protocol document is not valid", mend),)
         first = self.faults[0]

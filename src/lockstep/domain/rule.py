@@ -181,9 +181,7 @@ def _require_order(bounds: Mapping[str, Decimal], path: str) -> None:
         raise _fault("The limit has no bound", path, f"Write at least one of {', '.join(_BOUNDS)}.")
     for names in (lower, upper):
         if len(names) > 1:
-            raise _fault(
-                f"The limit has both {names[0]} and {names[1]}", f"{path}.{names[1]}", "Keep one of them."
-            )
+            raise _fault(f"The limit has both {names[0]} and {names[1]}", f"{path}.{names[1]}", "Keep one of them.")
     if lower and upper and bounds[lower[0]] >= bounds[upper[0]]:
         mend = f"Make {lower[0]} smaller than {upper[0]}; a band between two numbers is two limits."
         raise _fault("Every value would break the limit", f"{path}.{lower[0]}", mend)
@@ -213,9 +211,7 @@ def _canonical(rest: Mapping[object, object], path: str) -> str:
         body = json.dumps(_json(rest, path), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         body.encode()
     except (ValueError, RecursionError) as fault:
-        raise _fault(
-            "The rule is not plain JSON", path, "Use texts, finite numbers, lists and mappings."
-        ) from fault
+        raise _fault("The rule is not plain JSON", path, "Use texts, finite numbers, lists and mappings.") from fault
     if len(body) > _LONGEST_BODY:
         raise _fault("The rule is too long", path, f"Keep it under {_LONGEST_BODY} characters.")
     return body
@@ -265,12 +261,7 @@ def _whole(given: object, name: str, least: int, most: int, path: str) -> int:
 
 def _text(document: Mapping[object, object], name: str, path: str) -> str:
     given = document.get(name)
-    if (
-        not isinstance(given, str)
-        or not given.strip()
-        or len(given) > _LONGEST_KEY
-        or not given.isprintable()
-    ):
+    if not isinstance(given, str) or not given.strip() or len(given) > _LONGEST_KEY or not given.isprintable():
         mend = f"Write a {name} of 1 to {_LONGEST_KEY} printable characters, unique within the activity."
         raise _fault(f"The rule has no proper {name}", f"{path}.{name}", mend)
     return given

@@ -55,9 +55,7 @@ def schedule_document(made: Schedule | AfterEvent) -> dict[str, Any]:
     """The document of a schedule, in plain JSON values; read_schedule gives the same schedule back."""
     if isinstance(made, AfterEvent):
         delay = duration.in_words(made.delay_minutes)
-        return {
-            "after": {"event": made.event, "delay": delay, "lasts": duration.in_words(made.lasts_minutes)}
-        }
+        return {"after": {"event": made.event, "delay": delay, "lasts": duration.in_words(made.lasts_minutes)}}
     document = _days_document(made.days)
     document["times"] = [_time_document(each) for each in made.times]
     bounds = {
@@ -164,15 +162,11 @@ def _pattern(kind: str, n: int, found: Mapping[str, Any], path: str, reading: Re
             tuple(sorted(_wholes(found, "month_days", path, reading, -31, 31))),
             tuple(sorted(_month_weekdays(found, path, reading))),
         )
-    offset = reading.whole(
-        found.get("offset_days", 0), joined(path, "offset_days"), least=0, most=schedule.MOST_DAYS
-    )
+    offset = reading.whole(found.get("offset_days", 0), joined(path, "offset_days"), least=0, most=schedule.MOST_DAYS)
     return None if offset is None else EveryDays(n, offset)
 
 
-def _wholes(
-    found: Mapping[str, Any], name: str, path: str, reading: Reading, least: int, most: int
-) -> list[int]:
+def _wholes(found: Mapping[str, Any], name: str, path: str, reading: Reading, least: int, most: int) -> list[int]:
     if name not in found:
         return []
     items = reading.items(found[name], joined(path, name), least=1, most=MOST_DAYS)
@@ -184,16 +178,12 @@ def _month_weekdays(found: Mapping[str, Any], path: str, reading: Reading) -> li
     if "month_weekdays" not in found:
         return []
     made = []
-    for where, value in reading.items(
-        found["month_weekdays"], joined(path, "month_weekdays"), least=1, most=49
-    ):
+    for where, value in reading.items(found["month_weekdays"], joined(path, "month_weekdays"), least=1, most=49):
         if isinstance(value, str) and re.fullmatch(MONTH_WEEKDAY, value):
             nth, _, weekday = value.rpartition(" ")
             made.append((NTH[nth], WEEKDAYS.index(weekday)))
         else:
-            reading.fault(
-                where, f"{shown(value)} is not a weekday of a month", 'Write for example "first monday".'
-            )
+            reading.fault(where, f"{shown(value)} is not a weekday of a month", 'Write for example "first monday".')
     return made
 
 
@@ -227,9 +217,7 @@ def _lasts(opens: time | None, found: Mapping[str, Any], path: str, reading: Rea
     if opens is None or closes is None:
         return None
     if closes == opens and not midnight:
-        reading.fault(
-            where, "The window closes when it opens", 'If it lasts a whole day, write lasts: "1 day".'
-        )
+        reading.fault(where, "The window closes when it opens", 'If it lasts a whole day, write lasts: "1 day".')
         return None
     return _between(opens, closes, where, reading)
 
@@ -250,9 +238,7 @@ def _seconds(at: time) -> int:
 
 def _days_document(days: Days) -> dict[str, Any]:
     if isinstance(days, EveryDays):
-        return {"every": _every_words(days.n, "day")} | (
-            {"offset_days": days.offset_days} if days.offset_days else {}
-        )
+        return {"every": _every_words(days.n, "day")} | ({"offset_days": days.offset_days} if days.offset_days else {})
     if isinstance(days, Weekly):
         return {"every": _every_words(days.n, "week"), "weekdays": [WEEKDAYS[day] for day in days.weekdays]}
     if isinstance(days, OnDays):

@@ -168,15 +168,11 @@ def require_number(value: Decimal, where: str = "value") -> Decimal:
     PostgreSQL.
     """
     if not value.is_finite():
-        raise InvalidMeasurement(
-            f"The value {value} is not a number", where=where, mend="Send a finite number."
-        )
+        raise InvalidMeasurement(f"The value {value} is not a number", where=where, mend="Send a finite number.")
     _, digits, exponent = value.as_tuple()
     assert isinstance(exponent, int)
     zero = not value
-    if not -_MOST_DECIMALS <= exponent <= _MOST_MAGNITUDE or (
-        not zero and value.adjusted() >= _MOST_MAGNITUDE
-    ):
+    if not -_MOST_DECIMALS <= exponent <= _MOST_MAGNITUDE or (not zero and value.adjusted() >= _MOST_MAGNITUDE):
         mend = "Send a number below 10^12 with at most 12 decimals, in a unit that suits it."
         raise InvalidMeasurement("The value is absurdly large or small", where=where, mend=mend)
     if len(digits) > _MOST_DIGITS:
@@ -188,11 +184,7 @@ def require_number(value: Decimal, where: str = "value") -> Decimal:
 
 def _require_size(value: Decimal) -> None:
     """Wider than `require_number`, because what a conversion gave may be converted again."""
-    if (
-        not value.is_finite()
-        or len(value.as_tuple().digits) > 2 * _LONG.prec
-        or abs(value.adjusted()) > _LONG.prec
-    ):
+    if not value.is_finite() or len(value.as_tuple().digits) > 2 * _LONG.prec or abs(value.adjusted()) > _LONG.prec:
         what = f"The value {short(value)} cannot be converted"
         raise InvalidMeasurement(what, where="value", mend="Send a sensible number.")
 
@@ -204,9 +196,7 @@ def _by_substance(first: str, second: str, code: str) -> bool:
 def _not_the_same(first: str, second: str, code: str) -> InvalidMeasurement:
     if {first, second} == {"mg/dL", "mmol/L"}:
         mend = "Only glucose can be converted; send the value in the unit that the protocol uses."
-        return InvalidMeasurement(
-            f"mg/dL and mmol/L of {code or 'an unnamed substance'!r}", where="unit", mend=mend
-        )
+        return InvalidMeasurement(f"mg/dL and mmol/L of {code or 'an unnamed substance'!r}", where="unit", mend=mend)
     mend = f"Send a value in a unit of {_UNITS[second].quantity}."
     what = f"A value in {first or 'no unit'!r} cannot be expressed in {second or 'no unit'!r}"
     return InvalidMeasurement(what, where="unit", mend=mend)

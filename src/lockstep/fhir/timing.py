@@ -93,9 +93,7 @@ def _with_abbreviation(timing: Element, repeat: Element) -> Element:
     code = coding.get("code") if isinstance(coding, Mapping) else None
     known = isinstance(code, str) and coding is not None and coding.get("system") == _ABBREVIATION_SYSTEM
     if not known or code not in _ABBREVIATIONS:
-        raise timing.refusal(
-            "code", "This abbreviation is not honoured", "Give frequency and period instead."
-        )
+        raise timing.refusal("code", "This abbreviation is not honoured", "Give frequency and period instead.")
     frequency, period, unit = _ABBREVIATIONS[str(code)]
     meant = {"frequency": frequency, "period": period, "periodUnit": unit}
     for name, value in meant.items():
@@ -132,9 +130,7 @@ def _after_event(repeat: Element, window_minutes: int) -> ReadTiming:
 
 def _event(repeat: Element, code: str) -> tuple[str, bool]:
     if code in _BEFORE_EVENTS:
-        raise repeat.refusal(
-            "when", f"{code} comes before an event that is not known yet", "Give times of day."
-        )
+        raise repeat.refusal("when", f"{code} comes before an event that is not known yet", "Give times of day.")
     if code not in _EVENTS:
         raise repeat.refusal("when", f"{code[:20]!r} is no time that is agreed", "Give times of day.")
     return _EVENTS[code]
@@ -164,9 +160,7 @@ def _times(repeat: Element, lasts: int) -> tuple[TimeOfDay, ...]:
     try:
         opens = sorted(time.fromisoformat(text) for text in repeat.texts("timeOfDay"))
     except ValueError:
-        raise repeat.refusal(
-            "timeOfDay", "This is not a time of day", "Give times such as 08:00:00."
-        ) from None
+        raise repeat.refusal("timeOfDay", "This is not a time of day", "Give times such as 08:00:00.") from None
     return tuple(TimeOfDay(_label(each), each, lasts) for each in opens)
 
 
@@ -189,9 +183,7 @@ def _days_of_times(repeat: Element, weekdays: tuple[int, ...], times: int) -> Da
     if days == 1 or (not weekdays and days.denominator == 1 and times == 1):
         _agree(repeat, times)
         return Weekly(1, weekdays) if weekdays else EveryDays(days.numerator)
-    raise repeat.refusal(
-        "period", "The times do not say on which dates of the period", "Name days of the week."
-    )
+    raise repeat.refusal("period", "The times do not say on which dates of the period", "Name days of the week.")
 
 
 def _agree(repeat: Element, named: int) -> None:
@@ -237,9 +229,7 @@ def _divided(repeat: Element, period: Fraction, frequency: int) -> tuple[TimeOfD
     """Times of day from 00:00, a period apart."""
     parts = _DAY / period
     if parts.denominator != 1 or period.denominator != 1:
-        raise repeat.refusal(
-            "period", "The period does not divide a day", "Give whole minutes that divide 24 h."
-        )
+        raise repeat.refusal("period", "The period does not divide a day", "Give whole minutes that divide 24 h.")
     step = period.numerator
     lasts = _duration(repeat) or step
     if lasts > step or (frequency > 1 and lasts != step):

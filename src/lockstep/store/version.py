@@ -23,4 +23,7 @@ def find_version(
     """The version with its content; without a number the newest. Locks: none."""
     values = {"organisation_id": organisation_id, "protocol_id": protocol_id, "number": number}
     row = connection.execute(_SQL["get_version"], values).fetchone()
-    return None if row is None else Version(*row[:4], parse(row[4]))
+    if row is None:
+        return None
+    found, published_by, published_at, content_hash, content = row
+    return Version(found, published_by, published_at, content_hash, parse(content))
