@@ -2,9 +2,9 @@
 
 import psycopg
 import pytest
+from tests.engine.switch_world import activity, every, found
 
 from lockstep.store.database import Database
-from tests.engine.switch_world import activity, every, found
 
 
 def test_operators_see_how_far_everybody_is(database: Database) -> None:

@@ -59,7 +59,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class CohortCourse:
-    """What is in force for a cohort's members at `now`; `before` is the course that heads know which saw nothing of `changed_at`."""
+    """What is in force for members at `now`, and `before` it as heads know it that saw nothing of the change."""
 
     changed_at: datetime
     course: Course
@@ -161,7 +161,7 @@ def first_unseen(
     next_change_at: datetime | None,
     now: datetime,
 ) -> datetime:
-    """The earliest instant from which heads of this generation may be wrong: an unseen switch's E, the known change, or now."""
+    """From when heads of this generation may be wrong: an unseen switch's E, the known change, or now."""
     zones = (ZoneSpan(now, zone),)
     changes = [
         switch.effective_for(zones)
@@ -176,7 +176,7 @@ def first_unseen(
 def target(
     course: CohortCourse, activity_key: str, standing: Standing | None, also: frozenset[Key] = frozenset()
 ) -> Occurrence | None:
-    """The occurrence the row of a member must hold, given where it stands; `also` names occurrences fulfilled besides."""
+    """The occurrence a member's row must hold, given where it stands; `also` names occurrences fulfilled besides."""
     floor_at = course.changed_at if standing is None else min(course.changed_at, standing.opens_at)
     decided = decided_before(course, activity_key, standing, floor_at) | also
     return earliest_undecided(course.course, activity_key, from_at=floor_at, decided=decided)
@@ -197,7 +197,7 @@ def decided_before(course: CohortCourse, activity_key: str, standing: Standing |
 
 
 def moving_keys(course: CohortCourse) -> list[str]:
-    """The activities whose timing, asked-ness or zone is not the same in every span from the change on; others cannot move."""
+    """The activities whose timing, protocol, zone or pause is not the same ever since the change; others stay."""
     spans = list(course.before.timeline[-1:])
     spans += [span for span in course.course.timeline if span.until_at is None or span.until_at > course.changed_at]
     keys = activity_keys([*course.before.timeline, *course.course.timeline])

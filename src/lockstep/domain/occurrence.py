@@ -48,8 +48,8 @@ class Fate(StrEnum):
 class Occurrence:
     """An occurrence on an enrolment's timeline, before anything was measured.
 
-    `opens_at` is when it was really asked: E for one asked at once, else the nominal opening. `nominal_at` is the nominal
-    opening. `judge_at` is closes plus grace. `ended_at` says when it was superseded or waived.
+    `opens_at` is when it was really asked: E for one asked at once, else the nominal opening. `nominal_at` is the
+    nominal opening. `judge_at` is closes plus grace. `ended_at` says when it was superseded or waived.
     """
 
     activity_key: str

@@ -43,15 +43,15 @@ def bring_in_step(
     now: datetime,
     changed_at: datetime | None = None,
 ) -> int:
-    """Heads and rows of the enrolments are what the facts in force at `now` demand; returns how many enrolments there were.
+    """Heads and rows of the enrolments are what the facts in force at `now` demand; returns how many there were.
 
-    `changed_at` is the beginning of a fact that the caller has just written, if it lies before `now`. New enrolments get
+    `changed_at` is the beginning of a fact that the caller has just written, if it lies before `now`. New ones get
     their head. Measurements already taken inside a window that a switch newly asks count for it (rule 4). Idempotent.
     Locks: the heads in key order, for no key update, then their rows.
     """
     ids = sorted(set(enrolment_ids))
     heads = store.lock_heads(connection, organisation_id=organisation_id, enrolment_ids=ids)
-    # Facts are read after the locks: whoever wrote some before us has committed them, and nobody writes more until we end.
+    # Facts are read after the locks: whoever wrote some before us has committed, and nobody writes more until we end.
     known = facts_store.load_enrolments(connection, organisation_id=organisation_id, enrolment_ids=ids)
     rows = store.list_rows(connection, organisation_id=organisation_id, enrolment_ids=ids)
     protocol_ids = {assigned.protocol_id for facts in known.values() for assigned in facts.assignments}
@@ -116,7 +116,7 @@ def floor_of(
     """The instant before whose end every closed occurrence is decided: nothing that closed until then needs looking at.
 
     The rows are the earliest undecided occurrences of the timeline they were computed for. What they were not computed
-    for begins at the earliest change since: a switch that the head has not seen, a known change reached, the caller's fact.
+    for begins at the earliest change since: a switch the head has not seen, a known change reached, the caller's fact.
     """
     if head is None:
         return facts.assignments[0].from_at
@@ -238,7 +238,7 @@ def _rows(
     decided: dict[tuple[int, str], set[Key]],
     now: datetime,
 ) -> tuple[list[Row], list[store.Decision]]:
-    """The rows of one enrolment; measurements taken before a newly asked window opened count for it and may fulfil it."""
+    """The rows of one enrolment; what was measured before a newly asked window opened counts for it."""
     before = {row.activity_key: row for row in subject.rows}
     mine = {key: set(keys) for (enrolment_id, key), keys in decided.items() if enrolment_id == subject.enrolment_id}
     decisions: list[store.Decision] = []

@@ -79,8 +79,8 @@ def step_groups(
 ) -> int:
     """The held heads of the groups and their rows are in step; returns how many enrolments were computed singly.
 
-    Members of a group are computed by cohort and written by one statement; individual ones, and those of rare kinds, each
-    from its own facts. Assignments older than `begins` count alike. Locks: the rows of the heads, which the caller holds.
+    Members of a group are computed by cohort and written by one statement; individual ones, and those of rare kinds,
+    each from its own facts. Assignments older than `begins` count alike. Locks: the rows of the caller's heads.
     """
     if not groups:
         return 0
@@ -144,7 +144,7 @@ def _grouped(heads: Sequence[Head], begins: datetime) -> list[HeadGroup]:
 
 
 def _is_apart(group: HeadGroup, begins: datetime, world: World, now: datetime) -> bool:
-    """Whether members are computed singly: their own facts, a change missed earlier than `begins` allows for, old moves."""
+    """Whether members are computed singly: own facts, a change missed before `begins` allows for, old moves."""
     return (
         group.individual
         or settled_since(world, _changed_at(group, world, now)) < begins
@@ -276,7 +276,7 @@ def _add_missing(
     targets: KindTargets,
     cohorts: Cohorts,
 ) -> list[tuple[Occurrence, int]]:
-    """Activities for which members have no row yet get one where something is to be asked; returns those, with a cohort."""
+    """Members without a row for an activity get one where something is to be asked; returns those, with a cohort."""
     wanted: dict[tuple[int, str], Occurrence] = {}
     for key in lacking:
         target_of = targets.targets(key, None)

@@ -81,7 +81,7 @@ class KindTargets:
         return list(moving)
 
     def head_values(self, cohort: CohortKey) -> tuple[int, int, int, datetime | None]:
-        """What the heads of the cohort carry once their rows are computed: protocol, version, generation, next change."""
+        """What the cohort's heads carry once computed: protocol, version, generation, next change."""
         if cohort not in self._heads:
             course = self.course(cohort)
             segment = course.in_force
@@ -95,7 +95,7 @@ class KindTargets:
         return self._heads[cohort]
 
     def remembers_since(self, cohorts: Iterable[CohortKey]) -> datetime:
-        """Rows that opened earlier were left unjudged for so long that the cohorts' courses do not reach back to them."""
+        """Rows that opened earlier were left unjudged for so long that courses do not reach back to them."""
         changed_at = min(self.course(cohort).changed_at for cohort in cohorts)
         return changed_at - reach(self._world) * 2 / 3
 
@@ -175,7 +175,7 @@ def settled_protocol(group: HeadGroup, world: World, begins: datetime) -> int | 
 
 
 def settled_since(world: World, changed_at: datetime) -> datetime:
-    """What began before this bears on no window open at the change or later; on the hour, so that chunks agree on it."""
+    """What began before this bears on no window open at the change or later; on the hour, so that chunks agree."""
     return (changed_at - 2 * reach(world)).replace(minute=0, second=0, microsecond=0)
 
 

@@ -155,7 +155,8 @@ def verify(database: Database, *, organisation_id: int, operation: Recalculation
     """Whether nothing is left to do: then the operation is verifying, else whatever is left is to be walked again.
 
     No head of its scope is behind, asked again after every transaction that ran at acceptance has ended (one of
-    them may have enrolled somebody by what it read before), and after the last zone's E. Idempotent. Locks: the operation's row.
+    them may have enrolled somebody by what it read before), and after the last zone's E.
+    Idempotent. Locks: the operation's row.
     """
     key = {"organisation_id": organisation_id, "operation_id": operation.operation_id}
     with database.transaction(organisation_id) as connection:

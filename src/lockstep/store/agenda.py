@@ -201,7 +201,7 @@ def delete_agendas(connection: Connection[Any], *, organisation_id: int, enrolme
 def save_decisions(
     connection: Connection[Any], *, organisation_id: int, decisions: Sequence[Decision], decided_at: datetime
 ) -> set[tuple[int, str, date, str]]:
-    """The occurrences are decided, each once; returns those (enrolment, activity, on, slot) that were not decided before."""
+    """The occurrences are decided, each once; returns those (enrolment, activity, on, slot) not decided before."""
     if not decisions:
         return set()
     of = [decision.occurrence for decision in decisions]

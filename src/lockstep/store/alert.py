@@ -120,7 +120,7 @@ class Removal(NamedTuple):
 
 
 def find_removal(connection: Connection[Any], *, organisation_id: int, operation_id: int) -> Removal | None:
-    """What the operation's switch closes with the activities it removes; None where their alerts stay open. Locks: none."""
+    """What the operation's switch closes with the activities it removes; None: their alerts stay open. Locks: none."""
     values = {"organisation_id": organisation_id, "operation_id": operation_id}
     row = connection.execute(_SQL["find_removal"], values).fetchone()
     return Removal(*row) if row else None

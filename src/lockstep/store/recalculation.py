@@ -84,7 +84,7 @@ class HeadGroup:
 
 
 class Ids:
-    """Enrolments as the text of an array, made once for all statements of a chunk: the driver's arrays cost ten times more."""
+    """Enrolments as the text of an array, made once for all statements: the driver's arrays cost ten times more."""
 
     def __init__(self, enrolment_ids: Sequence[int]) -> None:
         self.text = "{" + ",".join(map(str, enrolment_ids)) + "}"
@@ -171,7 +171,7 @@ def claim_heads(
 ) -> list[HeadGroup]:
     """The next heads behind `generation` in the range, held, in groups; locked ones are skipped.
 
-    The fence: heads that somebody brought further meanwhile are not among them. Assignments before `begins` count alike.
+    The fence: heads that somebody brought further meanwhile are not among them. Assignments before `begins` are alike.
     """
     found = connection.execute(
         _SQL["claim_heads" if selection_id is None else "claim_member_heads"],
@@ -253,8 +253,8 @@ def list_without_row(
 
 
 def advance_rows(connection: Connection[Any], *, organisation_id: int, ids: Ids, steps: Sequence[Step]) -> int:
-    """The rows hold the occurrences of their steps, or are gone; returns how many changed. Locks: rows under held heads."""
-    # Never prepared: a generic plan takes each array for ten elements and joins them by nested loops (90 ms instead of 6).
+    """The rows hold the occurrences of their steps, or are gone; returns how many changed. Locks: the rows."""
+    # Never prepared: a generic plan takes each array for ten elements and joins them by loops (90 ms, not 6).
     moved = [(step, step.occurrence) for step in steps if step.occurrence is not None]
     ended = [step for step in steps if step.occurrence is None]
     changed = 0
@@ -286,7 +286,7 @@ def list_taken_before(
     ids: Ids,
     asked: Sequence[tuple[Occurrence, str]],
 ) -> list[tuple[int, str, list[int]]]:
-    """(enrolment, activity, measurements) of rows that now hold one of the asked occurrences (with their code), if any came before."""
+    """(enrolment, activity, measurements) of rows that hold one of the asked occurrences (with their code)."""
     if not asked:
         return []
     values = {
@@ -311,7 +311,7 @@ def advance_heads(
     groups: Sequence[tuple[Sequence[int], int, int, int, datetime | None]],
     computed_at: datetime,
 ) -> None:
-    """The heads of each group (enrolments, protocol, version, generation, next change) are computed. Locks: the held heads."""
+    """The heads of each group (enrolments, protocol, version, generation, next change) are computed. Locks: they."""
     for enrolment_ids, protocol_id, version_number, generation, next_change_at in groups:
         connection.execute(
             _SQL["advance_heads_alike"],

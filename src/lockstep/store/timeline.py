@@ -25,7 +25,7 @@ from lockstep.store.queries import load
 
 _SQL = load("timeline.sql")
 _EVENTS_REACH = timedelta(days=35)
-"""Events older than this start nothing any more: longer than the longest delay and window of an event-relative activity."""
+"""Events older than this start nothing any more: longer than the longest delay and window after an event."""
 
 _contents: dict[str, Content] = {}
 """Published contents never change (invariant S8), so each process parses each once; by the hash of the content."""
