@@ -9,7 +9,7 @@ from lockstep.domain.agenda import Course, activity_keys, activity_of, occurrenc
 from lockstep.domain.content import Content, Timing, timing
 from lockstep.domain.occurrence import Fate, Key, Occurrence
 from lockstep.domain.rule import Missed
-from lockstep.domain.schedule import Schedule
+from lockstep.domain.schedule import AfterEvent, Schedule
 from lockstep.domain.timeline import EnrolmentFacts, Segment, Span, World, as_of, in_force, segments
 
 PATIENCE = timedelta(seconds=30)
@@ -51,6 +51,7 @@ class Activities:
     ahead: Occurrence | None = None
     by_key: dict[Key, list[Occurrence]] = field(default_factory=dict)
     codes: set[str] = field(default_factory=set)
+    after_events: bool = False
     asked: list[Occurrence] = field(default_factory=list)
 
 
@@ -152,6 +153,7 @@ def _activities(course: Course, key: str, period: Period) -> Activities:
     found = Activities()
     of_key = [activity for each in course.timeline if (activity := activity_of(each, key)) is not None]
     found.codes = {activity.code for activity in of_key}
+    found.after_events = any(isinstance(activity.schedule, AfterEvent) for activity in of_key)
     grace = timedelta(minutes=max(activity.grace_minutes for activity in of_key))
     begins = course.timeline[0].from_at
     from_at = begins if period.since_at is None else max(begins, period.since_at - period.slack - grace)

@@ -82,6 +82,7 @@ class _Activity:
         self._asked = demand.activities.get(key) or Activities()
         self._decided = stored.decided.get(key, [])
         self._done: dict[Key, set[int]] = defaultdict(set)
+        self._unjudged: set[int] = set()
         for decided, ids in self._decided:
             self._done[decided.key] |= ids
 
@@ -118,6 +119,7 @@ class _Activity:
         return undecided, active
 
     def _report_missing(self, occurrence: Occurrence, left: frozenset[int]) -> None:
+        self._unjudged |= left
         self._findings.pending |= left & self._group.behind
         self._findings.add(
             left - self._group.behind,
@@ -174,11 +176,9 @@ class _Activity:
         return any(self._asks(each, occurrence) for each in found)
 
     def _asks(self, of_version: Timing, occurrence: Occurrence) -> bool:
-        schedule, grace_minutes, quantity = of_version
-        if (
-            quantity != occurrence.quantity
-            or occurrence.closes_at + timedelta(minutes=grace_minutes) != occurrence.judge_at
-        ):
+        # The quantity is not the row's: who reads it takes that of the version in force when the window opened.
+        schedule, grace_minutes, _ = of_version
+        if occurrence.closes_at + timedelta(minutes=grace_minutes) != occurrence.judge_at:
             return False
         segment = self._demand.segment_at(occurrence.opens_at)
         if segment is None or isinstance(schedule, AfterEvent):
@@ -196,7 +196,11 @@ class _Activity:
     def _compare_decision(self, decided: Decided, ids: set[int]) -> None:
         if decided.state != MISSED and decided.state not in FULFILLED:
             return
-        explained = [each for each in self._asked.by_key.get(decided.key, ()) if explains(each, decided)]
+        explained = [
+            each
+            for each in self._asked.by_key.get(decided.key, ())
+            if explains(each, decided, overdue=self._period.overdue(each.judge_at))
+        ]
         if not explained:
             self._findings.unsure.append(Unsure(decided, tuple(sorted(ids))))
             return
@@ -207,8 +211,9 @@ class _Activity:
 
     def _ask(self, undecided: dict[Key, tuple[Occurrence, frozenset[int]]]) -> None:
         """Who measured enough for what was missed, or for what is not decided yet?"""
-        if len(self._asked.codes) != 1:
-            # What was measured under another code may have been asked then: the decision is left as it is.
+        # What was measured under another code may have been asked then; and what was measured before anybody told
+        # of the event counts for nothing. In both the decision is left as it is.
+        if len(self._asked.codes) != 1 or self._asked.after_events:
             return
         (code,) = self._asked.codes
         missed: dict[Key, set[int]] = defaultdict(set)
@@ -223,9 +228,9 @@ class _Activity:
                 (True, missed.get(occurrence.key, _NOBODY)),
                 (False, waiting),
             )
-            for was_missed, ids in wanted:
-                if ids:
-                    self._findings.questions.append(Question(occurrence, code, was_missed, tuple(sorted(ids))))
+            for was_missed, whose in wanted:
+                if whose:
+                    self._findings.questions.append(Question(occurrence, code, was_missed, tuple(sorted(whose))))
 
     # -- alerts of missed occurrences
 
@@ -248,7 +253,8 @@ class _Activity:
                     self._report_silence(occurrence, rule, set(broken) - listed)
                     explained[rule.key] |= broken & listed
         for (key, rule_key), ids in self._stored.open_alerts.items():
-            if key == self._key and (rest := ids - explained[rule_key]):
+            # What is not judged yet may stand behind an alert of a run.
+            if key == self._key and (rest := ids - explained[rule_key] - self._unjudged):
                 self._findings.alerts.append(OpenAlert(key, rule_key, tuple(sorted(rest))))
 
     def _broken(
@@ -297,13 +303,15 @@ def silent(occurrence: Occurrence, rule_key: str) -> dict[str, object]:
     return {**of_occurrence(occurrence), "rule": rule_key}
 
 
-def explains(occurrence: Occurrence, decided: Decided) -> bool:
+def explains(occurrence: Occurrence, decided: Decided, *, overdue: bool) -> bool:
     """Whether it could be decided so: asked, or ended only after it was fulfilled; missed only from its judging on."""
-    if decided.first == MISSED:
-        return occurrence.fate is Fate.ASKED and decided.decided_from_at >= occurrence.judge_at
+    if decided.state == MISSED:
+        # Judged too early, but it is due now: it would be judged the same.
+        return occurrence.fate is Fate.ASKED and (overdue or decided.decided_from_at >= occurrence.judge_at)
     if occurrence.fate is Fate.ASKED:
         return True
-    return occurrence.ended_at is not None and decided.decided_until_at <= occurrence.ended_at
+    in_time = occurrence.ended_at is not None and decided.decided_until_at <= occurrence.ended_at
+    return decided.first in FULFILLED and in_time
 
 
 def is_evident(occurrence: Occurrence, decided: Decided, codes: Collection[str]) -> bool:

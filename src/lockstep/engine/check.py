@@ -346,7 +346,7 @@ def _is_ahead(connection: Connection, organisation_id: int, check_id: int, now: 
     check = _require(connection, organisation_id, check_id)
     total = store.count_scope(connection, organisation_id=organisation_id)
     due = total * ((now - check.started_at) / (_ROUND - timedelta(hours=1)))
-    return 0 < due < check.checked
+    return check.checked > due
 
 
 def _issued(connection: Connection, organisation_id: int, check: CheckRun) -> Certificate:

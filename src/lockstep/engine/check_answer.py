@@ -7,7 +7,7 @@ from lockstep.domain.check import Demand, Period, demand
 from lockstep.domain.check_comparison import Findings, explains, found_decision, is_evident, of_occurrence, silent
 from lockstep.domain.check_stored import FULFILLED, MISSED, Decided, OpenAlert, Question, Run, Unsure
 from lockstep.domain.drift import Drift, DriftKind
-from lockstep.domain.occurrence import Occurrence
+from lockstep.domain.occurrence import Fate, Occurrence
 from lockstep.domain.rule import Missed
 from lockstep.domain.timeline import World
 from lockstep.store import check as store
@@ -89,14 +89,10 @@ class _Answers:
                     past for past in history[enrolment_id, each.decided.activity_key] if past.key == each.decided.key
                 )
                 own = _narrowed(each.decided, past)
-                if not _was_right(own, asked) and not self._was_right_then(enrolment_id, own):
-                    yield Drift(
-                        enrolment_id,
-                        own.activity_key,
-                        DriftKind.EXTRA_OCCURRENCE,
-                        None,
-                        {**found_decision(own), "number": past.corrections},
-                    )
+                if not _was_right(own, asked, self._period) and not self._was_right_then(enrolment_id, own):
+                    expected = _not_yet(own, asked)
+                    kind = DriftKind.EXTRA_OCCURRENCE
+                    yield Drift(enrolment_id, own.activity_key, kind, expected, found_decision(own))
 
     def _was_right_then(self, enrolment_id: int, decided: Decided) -> bool:
         """By the facts known when it was decided: a pause entered afterwards does not make it wrong."""
@@ -121,7 +117,7 @@ class _Answers:
         since_at = decided.opens_at - _LONGEST_WINDOW
         outages = facts_store.load_outages(self._connection, **key, since_at=since_at, known_at=known_at)
         period = Period(since_at, max(known_at, decided.opens_at), None, self._period.slack)
-        return _was_right(decided, demand(facts, world, outages, period))
+        return _was_right(decided, demand(facts, world, outages, period), period)
 
     # -- alerts
 
@@ -208,14 +204,27 @@ def _usable(hit: Measured, history: Iterable[Past], begun: Iterable[Occurrence])
     return [(number, at) for number, at in usable if not any(each.nominal_at <= at < each.judge_at for each in others)]
 
 
-def _was_right(decided: Decided, asked: Demand) -> bool:
+def _was_right(decided: Decided, asked: Demand, period: Period) -> bool:
     activities = asked.activities.get(decided.activity_key)
     if activities is None:
         return False
-    explained = [each for each in activities.by_key.get(decided.key, ()) if explains(each, decided)]
+    explained = [
+        each
+        for each in activities.by_key.get(decided.key, ())
+        if explains(each, decided, overdue=period.overdue(each.judge_at))
+    ]
     if decided.state in FULFILLED:
         return any(is_evident(each, decided, activities.codes) for each in explained)
     return bool(explained)
+
+
+def _not_yet(decided: Decided, asked: Demand) -> dict[str, object] | None:
+    """What is expected of a decision made before its time: that it is still open. None of one that nothing asks for."""
+    activities = asked.activities.get(decided.activity_key)
+    for occurrence in activities.by_key.get(decided.key, ()) if activities is not None else ():
+        if occurrence.fate is Fate.ASKED:
+            return {**of_occurrence(occurrence), "state": None}
+    return None
 
 
 def _leading(history: Iterable[Past], state: Callable[[Past], str]) -> int:
