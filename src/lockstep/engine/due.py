@@ -99,7 +99,10 @@ class Due:
         found: dict[Occurrence, list[int]] = defaultdict(list)
         for course, members in courses:
             occurrence = _same(course.course, standing.place)
-            if occurrence is not None and occurrence.judge_at > standing.place.judge_at:
+            if occurrence is None:
+                # It closed before a switch, but with the outage it was still open then, and is superseded.
+                apart.extend(members)
+            elif occurrence.judge_at > standing.place.judge_at:
                 found[occurrence].extend(members)
         return found, apart
 
