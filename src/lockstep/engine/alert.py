@@ -9,7 +9,8 @@ from lockstep.domain.content import Activity
 from lockstep.domain.rule import Missed
 from lockstep.domain.timeline import Segment
 from lockstep.engine.course import OwnCourse
-from lockstep.engine.matching import Agenda, Stored
+from lockstep.engine.matching_agenda import Agenda
+from lockstep.engine.matching_taking import Stored
 from lockstep.store import alert as store
 from lockstep.store.database import Connection
 

@@ -1,7 +1,5 @@
 """Takes measurements in: each once, believed or set aside, matched to what was asked, judged by the limits in force."""
 
-import hashlib
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from weakref import WeakKeyDictionary
 from lockstep.domain.agenda import Row
 from lockstep.domain.alert import merged
 from lockstep.domain.measurement import Bounds, Measurement, Outcome, implausible, instant_of_judging
+from lockstep.domain.measurement_document import digest, to_text
 from lockstep.domain.measurement_file import SetAside
 from lockstep.domain.missed import run_length
 from lockstep.domain.refusal import InvalidMeasurement, Refusal
@@ -19,7 +18,9 @@ from lockstep.domain.unit import convertible
 from lockstep.engine import outage
 from lockstep.engine.alert import judging, limit_alerts, take_back_missed
 from lockstep.engine.course import Memory, memory_of
-from lockstep.engine.matching import Agenda, Agendas, Found, Stored
+from lockstep.engine.matching import match_measurements
+from lockstep.engine.matching_agenda import Agenda, Agendas
+from lockstep.engine.matching_taking import Found, Stored
 from lockstep.store import agenda as agenda_store
 from lockstep.store import alert as alert_store
 from lockstep.store import measurement as store
@@ -236,7 +237,7 @@ def _save(
         number = new[each.key]
         if each.aside is not None:
             aside.append(
-                store.KeptAside(number, each.item.source, each.item.identifier, *each.aside, _document(each.item))
+                store.KeptAside(number, each.item.source, each.item.identifier, *each.aside, to_text(each.item))
             )
             continue
         item = each.item
@@ -260,7 +261,7 @@ def _save(
         stored.append(Stored(number, each.patient_id, item.code, each.at, item.value, item.unit, item.finding))
     store.save_set_aside(connection, organisation_id=organisation_id, kept=aside, received_at=agendas.now)
     store.save_measurements(connection, organisation_id=organisation_id, kept=kept, received_at=agendas.now)
-    found = agendas.match(stored)
+    found = match_measurements(agendas, stored)
     _save_found(connection, organisation_id, found, agendas.now)
     alerts = merged(limit_alerts(stored, agendas.of_patient, agendas.now))
     alert_store.raise_alerts(connection, organisation_id=organisation_id, alerts=alerts, raised_at=agendas.now)
@@ -360,41 +361,6 @@ def _sent_again(each: _Sent, first: _Sent, outcome: ItemOutcome | None) -> ItemO
 def _another(each: _Sent) -> InvalidMeasurement:
     what = f"The identifier {each.item.identifier!r} of {each.item.source!r} already stands for another measurement"
     return InvalidMeasurement(what, where="identifier", mend="Send a new measurement under a new identifier.")
-
-
-def digest(item: Measurement | SetAside) -> bytes:
-    """16 bytes that differ when anything differs that was sent under an identifier; 80 and 80.0 are the same value."""
-    if isinstance(item, SetAside):
-        parts = [item.patient, item.kind, item.text]
-    else:
-        value = "" if item.value is None else str(item.value.normalize())
-        parts = [
-            item.patient, item.code, value, item.finding or "", item.unit, item.taken_at.isoformat(),
-            "flagged" if item.clock_flagged else "", item.device,
-        ]  # fmt: skip
-    return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=16).digest()
-
-
-def _document(item: Measurement | SetAside) -> str:
-    """What was sent, as JSON for a person to look at."""
-    if isinstance(item, SetAside):
-        return json.dumps({"patient": item.patient, "text": item.text}, ensure_ascii=False)
-    document: dict[str, object] = {
-        "source": item.source,
-        "identifier": item.identifier,
-        "patient": item.patient,
-        "code": item.code,
-        "taken_at": item.taken_at.isoformat(),
-    }
-    if item.value is not None:
-        document |= {"value": f"{item.value:f}", "unit": item.unit}
-    if item.finding is not None:
-        document["finding"] = item.finding
-    if item.clock_flagged:
-        document["clock_flagged"] = True
-    if item.device:
-        document["device"] = item.device
-    return json.dumps(document, ensure_ascii=False)
 
 
 def _first_line(fault: Exception) -> str:
