@@ -626,6 +626,7 @@ create table check_run (
     scope text not null check (scope in ('enrolment', 'selection', 'protocol', 'program', 'organisation')),
     scope_id bigint,
     operation_id bigint,
+    verifies_operation_id bigint,
     after_enrolment_id bigint not null default 0,
     until_enrolment_id bigint not null,
     cursor_enrolment_id bigint not null default 0,
@@ -640,6 +641,8 @@ create table check_run (
     ended_at timestamptz,
     primary key (organisation_id, check_id)
 );
+create unique index check_verifying on check_run (organisation_id, verifies_operation_id) where verifies_operation_id is not null;
+comment on column check_run.verifies_operation_id is 'The recalculation that is verifying until this check has ended; one check each.';
 comment on table check_run is 'An independent recomputation of agendas, in slices, resumable at its cursor.';
 comment on column check_run.since_at is 'Occurrences judged after it are compared; null: since each enrolment began.';
 comment on column check_run.judged_until_at is 'Occurrences judged until then were compared in every slice: where the next check goes on.';
@@ -737,6 +740,10 @@ begin
                 execute format(
                     'create table %I partition of %I for values from (%L) to (%L)',
                     parent || '_' || to_char(month, 'YYYYMM'), parent, month, (month + interval '1 month')::date);
+                -- Read through its parent, whose policies hold; by itself nobody may read it, and if somebody could: nothing.
+                execute format(
+                    'alter table %I enable row level security, force row level security',
+                    parent || '_' || to_char(month, 'YYYYMM'));
                 made := made + 1;
             end if;
             month := (month + interval '1 month')::date;
