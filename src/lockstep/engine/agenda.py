@@ -1,11 +1,12 @@
 """Brings the agendas of enrolments in step with what is in force, each computed from its own facts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lockstep.domain.agenda import Course, Head, Row, activity_keys, activity_of, earliest_undecided
 from lockstep.domain.cohort import FOR_EVER, NEVER, reach
+from lockstep.domain.missed import run_length
 from lockstep.domain.occurrence import Fate, Key, Occurrence, OccurrenceState
 from lockstep.domain.switch import AcceptedSwitch, zone_at
 from lockstep.domain.timeline import (
@@ -20,10 +21,13 @@ from lockstep.domain.timeline import (
     segments,
 )
 from lockstep.store import agenda as store
+from lockstep.store import judgement as judgement_store
 from lockstep.store import timeline as facts_store
 from lockstep.store.database import Connection
 
 _OUTAGES_REACH = timedelta(days=45)
+_MOST_RUN = 1000
+"""Occurrences looked back at when a run of missed ones is counted anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +229,36 @@ def _save(
         empty.extend((row.enrolment_id, row.activity_key) for row in subject.rows if row.activity_key not in kept)
     store.save_decisions(connection, organisation_id=organisation_id, decisions=decisions, decided_at=now)
     store.save_rows(connection, organisation_id=organisation_id, rows=rows)
+    count_runs(connection, organisation_id=organisation_id, rows=_gone_on(subjects, rows))
     store.delete_rows(connection, organisation_id=organisation_id, keys=empty)
     store.save_heads(connection, organisation_id=organisation_id, heads=heads, computed_at=now)
     store.delete_agendas(connection, organisation_id=organisation_id, enrolment_ids=gone)
+
+
+def count_runs(connection: Connection, *, organisation_id: int, rows: Collection[tuple[int, str]]) -> None:
+    """The rows (enrolment, activity) know how many occurrences before theirs were missed in a row, as decided.
+
+    A pause or a version without the activity leaves no row to count on; neither counts nor breaks the run.
+    Locks: agenda rows, under their held heads.
+    """
+    if not rows:
+        return
+    last = judgement_store.list_last_states(connection, organisation_id=organisation_id, rows=rows, most=_MOST_RUN)
+    counts = {(enrolment_id, key): (held, run_length(states)) for enrolment_id, key, held, states in last}
+    changed = {name: count for name, (held, count) in counts.items() if count != held}
+    judgement_store.set_missed_in_a_row(connection, organisation_id=organisation_id, counts=changed)
+
+
+def _gone_on(subjects: Sequence[_Subject], rows: Sequence[Row]) -> list[tuple[int, str]]:
+    """The rows that hold another occurrence than before; those of newcomers have nothing behind them."""
+    held = {(row.enrolment_id, row.activity_key): row.key for subject in subjects for row in subject.rows}
+    newcomers = {subject.enrolment_id for subject in subjects if subject.head is None}
+    names = [
+        (row.enrolment_id, row.activity_key)
+        for row in rows
+        if row.key != held.get((row.enrolment_id, row.activity_key))
+    ]
+    return [name for name in names if name[0] not in newcomers]
 
 
 def _rows(

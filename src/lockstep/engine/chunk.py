@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from lockstep.domain.agenda import Head, Row
 from lockstep.domain.occurrence import Occurrence, OccurrenceState
 from lockstep.domain.timeline import World
-from lockstep.engine.agenda import bring_in_step
+from lockstep.engine.agenda import bring_in_step, count_runs
 from lockstep.engine.cohort import (
     Kind,
     KindTargets,
@@ -290,6 +290,9 @@ def _add_missing(
         for enrolment_id, cohort_id, activity_key in missing
     ]
     agenda_store.save_rows(connection, organisation_id=organisation_id, rows=added)
+    # An activity that comes back: what was missed of it before still counts.
+    names = [(row.enrolment_id, row.activity_key) for row in added]
+    count_runs(connection, organisation_id=organisation_id, rows=names)
     return [(occurrence, cohort_id) for (cohort_id, _), occurrence in wanted.items()]
 
 

@@ -7,10 +7,9 @@ from datetime import date, datetime
 from lockstep.domain.agenda import Row
 from lockstep.domain.alert import Alert, Sample, is_late
 from lockstep.domain.barrier import Barrier
-from lockstep.domain.missed import run_length
 from lockstep.domain.occurrence import Occurrence
 from lockstep.engine import chunk
-from lockstep.engine.agenda import bring_in_step
+from lockstep.engine.agenda import bring_in_step, count_runs
 from lockstep.engine.course import Memory as Courses
 from lockstep.engine.due import Due
 from lockstep.store import agenda as agenda_store
@@ -20,9 +19,6 @@ from lockstep.store import recalculation as aside_store
 from lockstep.store.clock import now as clock_now
 from lockstep.store.database import Connection, Database, is_transient
 from lockstep.store.judgement import Advance, Broken, Standing
-
-_MOST_RUN = 1000
-"""Occurrences looked back at when a run of missed ones is counted anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,12 +284,7 @@ class _Round:
             enrolment_ids=sorted({enrolment_id for enrolment_id, _ in rows}),
             now=self._now,
         )
-        last = store.list_last_states(
-            self._connection, organisation_id=self._organisation_id, rows=rows, most=_MOST_RUN
-        )
-        counts = {(enrolment_id, key): run_length(states) for enrolment_id, key, _, states in last}
-        changed = {(each[0], each[1]): counts[each[0], each[1]] for each in last if counts[each[0], each[1]] != each[2]}
-        store.set_missed_in_a_row(self._connection, organisation_id=self._organisation_id, counts=changed)
+        count_runs(self._connection, organisation_id=self._organisation_id, rows=rows)
 
 
 def _place(occurrence: Occurrence) -> Row:
