@@ -7,6 +7,7 @@ import typer
 from lockstep.cli import (
     agenda,
     audit,
+    budget,
     demo,
     enrolment,
     measurement,
@@ -42,6 +43,7 @@ for noun, commands in (
     ("audit", audit.app),
 ):
     app.add_typer(commands, name=noun)
+app.command("budget")(budget.budget)
 app.command("demo")(demo.demo)
 app.command("enrol")(enrolment.enrol)
 app.command("migrate")(migrate.migrate)

@@ -19,8 +19,8 @@ from lockstep.store.queries import load
 
 _SQL = load("bulk_world.sql", package="lockstep.proof")
 ACTOR = "world"
-ANCHOR_DAYS = 200
-"""First days are spread over so many days, as those of people who joined one after another."""
+ANCHOR_DAYS, JOIN_A_DAY = 200, 1_000
+"""First days are spread over at most so many days: each day so many people joined, or more."""
 CHUNK = 2_000
 
 
@@ -48,27 +48,24 @@ class BulkWorld:
     organisation_id: int
     program_id: int
 
-    def add(
-        self, document: dict[str, Any] | Content, *, count: int, zones: Sequence[str], anchor_days: int = ANCHOR_DAYS
-    ) -> Group:
+    def add(self, document: dict[str, Any] | Content, *, count: int, zones: Sequence[str]) -> Group:
         """So many new patients are enrolled on a new protocol and asked what it asks. Raises on numbers with a gap."""
         content = document if isinstance(document, Content) else parse(document)
         protocol_id = introduce(
             self.database, organisation_id=self.organisation_id, program_id=self.program_id, content=content
         )
         with self.database.transaction(self.organisation_id) as connection:
-            group = self._enrol(connection, protocol_id, content.key, count, list(zones), anchor_days)
+            group = self._enrol(connection, protocol_id, content.key, count, list(zones))
         trial.settle(self.database.url)
         bring_all_in_step(self.database, self.organisation_id)
         return group
 
-    def _enrol(
-        self, connection: Connection, protocol_id: int, key: str, count: int, zones: list[str], anchor_days: int
-    ) -> Group:
+    def _enrol(self, connection: Connection, protocol_id: int, key: str, count: int, zones: list[str]) -> Group:
         at: datetime = now(connection)
         values: dict[str, Any] = {
             "organisation_id": self.organisation_id, "program_id": self.program_id, "protocol_id": protocol_id,
-            "prefix": f"{key}-", "count": count, "zones": zones, "anchor_days": anchor_days, "at": at,
+            "prefix": f"{key}-", "count": count, "zones": zones, "at": at,
+            "anchor_days": min(ANCHOR_DAYS, max(1, count // JOIN_A_DAY)),
         }  # fmt: skip
         patients = _span(connection, "insert_patients", values, count)
         connection.execute(_SQL["insert_zones"], {**values, "first": patients[0], "last": patients[1]})

@@ -6,7 +6,7 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -35,7 +35,7 @@ VALUES = (
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one run measured; rates in measurements per second, times in milliseconds."""
+    """What one run measured; rates per second, times in milliseconds, the clients' CPU per measurement."""
 
     kind: str
     clients: int
@@ -48,6 +48,7 @@ class Figures:
     per_second: float
     p50_ms: float
     p99_ms: float
+    cpu_us: float
 
 
 def protocol() -> dict[str, Any]:
@@ -108,12 +109,13 @@ def values(patients: int, taken_at: datetime, *, seed: int = 1) -> list[Measurem
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one client saw: outcomes, the seconds of each request, and when it began and ended (system-wide clock)."""
+    """What one client saw: outcomes, seconds of each request, when it began and ended (system-wide clock), its CPU seconds."""
 
     outcomes: Counter[str]
     took: list[float]
     began: float
     ended: float
+    cpu_seconds: float
 
 
 def send(url: str, organisation_id: int, items: Sequence[Measurement], batch: int) -> Part:
@@ -123,7 +125,7 @@ def send(url: str, organisation_id: int, items: Sequence[Measurement], batch: in
     with Database(url, pool_max=1) as database:
         with database.transaction(organisation_id) as connection:
             now(connection)
-        began = time.monotonic()
+        began, cpu = time.monotonic(), time.process_time()
         for begin in range(0, len(items), batch):
             started = time.perf_counter()
             if batch == 1:
@@ -134,7 +136,7 @@ def send(url: str, organisation_id: int, items: Sequence[Measurement], batch: in
                 )
             took.append(time.perf_counter() - started)
             outcomes.update(result.outcome.value for result in results)
-        return Part(outcomes, took, began, time.monotonic())
+        return Part(outcomes, took, began, time.monotonic(), time.process_time() - cpu)
 
 
 def measure(url: str, organisation_id: int, items: Sequence[Measurement], *, clients: int, batch: int) -> Figures:
@@ -163,6 +165,7 @@ def measure(url: str, organisation_id: int, items: Sequence[Measurement], *, cli
         per_second=round(len(items) / seconds),
         p50_ms=round(1000 * took[len(took) // 2], 2),
         p99_ms=round(1000 * took[int(len(took) * 0.99)], 2),
+        cpu_us=round(1e6 * sum(part.cpu_seconds for part in parts) / len(items), 1),
     )
 
 
@@ -175,12 +178,21 @@ def _counts(url: str, organisation_id: int) -> tuple[int, int, int]:
     return row[0], row[1], row[2]
 
 
-def run(url: str, *, patients: int, batch: int, clients: int, singles: int, posters: int) -> list[Figures]:
+def run(
+    url: str,
+    *,
+    patients: int,
+    batch: int,
+    clients: int,
+    singles: int,
+    posters: int,
+    say: Callable[[str], object] = print,
+) -> list[Figures]:
     """Loads a world and measures both ways; the values for single posts are taken out of the batches."""
     with Database(url) as database:
         started = time.perf_counter()
         world = load(database, patients)
-        print(f"loaded {patients} patients in {time.perf_counter() - started:.1f} s", flush=True)
+        say(f"loaded {patients} patients in {time.perf_counter() - started:.1f} s")
         with database.transaction(world.organisation_id) as connection:
             taken_at = now(connection).astimezone(UTC)
     made = values(patients, taken_at)

@@ -61,6 +61,12 @@ def settle(url: str) -> None:
         connection.execute("vacuum analyze")
 
 
+def checkpoint(url: str) -> None:
+    """What was written so far is on disk, so that no later measurement pays for it."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("checkpoint")
+
+
 def count_deadlocks(url: str) -> int:
     """Dead-locks that the server resolved in this database."""
     with psycopg.connect(url, autocommit=True) as connection:

@@ -61,11 +61,12 @@ def send(order: Order, orders: Orders, tell: Callable[[Told], None]) -> None:
     chance = random.Random(f"load {order.seed}")  # noqa: S311 (makes plausible values, protects nothing)
     database = WatchedDatabase(order.url, pool_max=1, name="lockstep budget load")
     told, told_at, due_at, number = Told(), 0.0, time.monotonic(), 0
+    name = f"{order.seed}-{time.time_ns()}"
     with database:
         while orders.go_on():
             due_at = max(due_at, time.monotonic() - BEHIND_SECONDS)
             orders.rest(due_at - time.monotonic())
-            items = [_item(order, chance, number + each) for each in range(chance.randint(1, MOST_AT_ONCE))]
+            items = [_item(order, chance, f"{name}-{number + each}") for each in range(chance.randint(1, MOST_AT_ONCE))]
             number += len(items)
             began = time.monotonic()
             if _is_answered(database, order.organisation_id, items, orders):
@@ -80,9 +81,7 @@ def send(order: Order, orders: Orders, tell: Callable[[Told], None]) -> None:
     tell(told)
 
 
-def _is_answered(
-    database: WatchedDatabase, organisation_id: int, items: Sequence[Measurement], orders: Orders
-) -> bool:
+def _is_answered(database: WatchedDatabase, organisation_id: int, items: Sequence[Measurement], orders: Orders) -> bool:
     while orders.go_on():
         try:
             record_measurements(database, organisation_id=organisation_id, items=items)
@@ -94,11 +93,11 @@ def _is_answered(
     return False
 
 
-def _item(order: Order, chance: random.Random, number: int) -> Measurement:
+def _item(order: Order, chance: random.Random, name: str) -> Measurement:
     code, unit, mean, spread = chance.choice(KINDS)
     return Measurement(
-        source=f"load-{order.seed}-{id(order)}-{time.time_ns()}",
-        identifier=str(number),
+        source="home",
+        identifier=name,
         patient=f"{order.prefix}{chance.randint(1, order.count)}",
         code=code,
         value=Decimal(max(1, round(chance.gauss(mean, spread)))),

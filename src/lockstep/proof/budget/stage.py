@@ -70,15 +70,21 @@ class Stage:
     def prepare(self, group: Group) -> Callable[[], Accepted]:
         """The same as a preview; calling what is returned accepts it."""
         key = group.prefix.removesuffix("-")
-        turn = self.turns[key] = self.turns.get(key, 0) + 1
+        turn = self.turns.get(key, 0)
         preview = preview_publication(
             self.database,
             organisation_id=group.organisation_id,
             protocol_id=group.protocol_id,
-            content=parse(protocol(key, later=turn % 2 == 1)),
+            content=parse(protocol(key, later=turn % 2 == 0)),
             reason="Measured",
         )
-        return lambda: accept(self.database, organisation_id=group.organisation_id, preview=preview)
+
+        def accept_it() -> Accepted:
+            accepted = accept(self.database, organisation_id=group.organisation_id, preview=preview)
+            self.turns[key] = turn + 1
+            return accepted
+
+        return accept_it
 
     @contextmanager
     def load(self, group: Group) -> Iterator[Load]:
