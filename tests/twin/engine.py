@@ -208,11 +208,11 @@ class Engine:
     def _publish(self, number: int, content: Content, effective: str, hours: int, **more: Any) -> None:
         self._switch("publish", number, effective, hours, content=content, **more)
 
-    def do_publish(self, number: int, content: Content, effective: str, hours: int) -> None:
-        self._publish(number, content, effective, hours)
+    def do_publish(self, number: int, said: Sequence[Any], effective: str, hours: int) -> None:
+        self._publish(number, content_of(*said), effective, hours)
 
-    def do_publish_to(self, number: int, content: Content, members: set[int], effective: str, hours: int) -> None:
-        self._publish(number, content, effective, hours, **self._selection(members))
+    def do_publish_to(self, number: int, said: Sequence[Any], members: set[int], effective: str, hours: int) -> None:
+        self._publish(number, content_of(*said), effective, hours, **self._selection(members))
 
     def do_move(self, number: int, effective: str, hours: int) -> None:
         self._switch("move", number, effective, hours, target_protocol_id=self.protocols[1 - number])
