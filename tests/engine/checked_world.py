@@ -28,6 +28,11 @@ class Checked(Judging):
         super().__init__(*args, **{"patients": ("anna", "bram", "carl"), "rules": RULES, **more})
         self.anna, self.bram, self.carl = (self.world.enrolment_of[name] for name in ("anna", "bram", "carl"))
 
+    @property
+    def of(self) -> dict[str, Any]:
+        """The organisation, as every function of the engine wants it."""
+        return {"organisation_id": self.organisation_id}
+
     def pass_until(self, at: datetime) -> None:
         """It is later, ingestion was alive all the time, and everything due was judged."""
         self.judge(at)

@@ -1,4 +1,4 @@
-"""A check ends with a certificate that does not depend on slices, goes on from the last one, and names its operation."""
+"""A check ends with a certificate that does not depend on slices, and goes on from where the last one ended."""
 
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -65,7 +65,7 @@ def test_what_is_found_does_not_depend_on_slices(world: Checked) -> None:
 
 
 def test_parts_make_up_the_whole(world: Checked) -> None:
-    key = {"organisation_id": world.organisation_id}
+    key = world.of
     checked = 0
     for after, until in ((0, world.carl), (world.carl, 2**62)):
         check_id = start_check(
@@ -104,7 +104,7 @@ def test_it_goes_on_where_the_last_certificate_ended(world: Checked) -> None:
 
 
 def test_it_is_resumed_where_it_stands(world: Checked) -> None:
-    key = {"organisation_id": world.organisation_id}
+    key = world.of
     check_id = start_check(world.database, **key, scope="organisation", actor="t")
     with pytest.raises(InvalidChoice):
         finish(world.database, **key, check_id=check_id, actor="t")
@@ -120,7 +120,7 @@ def test_it_is_resumed_where_it_stands(world: Checked) -> None:
 
 
 def test_the_operation_tells_what_came_of_it(world: Checked) -> None:
-    key = {"organisation_id": world.organisation_id}
+    key = world.of
     for wrong, state in ((False, OperationState.SUCCEEDED), (True, OperationState.SUCCEEDED_WITH_EXCEPTIONS)):
         if wrong:
             world.wrong("delete from agenda where enrolment_id = %s", world.anna)
@@ -155,7 +155,7 @@ def test_it_checks_only_its_scope(world: Checked, scope: str) -> None:
 
 
 def test_what_cannot_be_checked_is_refused(world: Checked) -> None:
-    key = {"organisation_id": world.organisation_id}
+    key = world.of
     for scope, scope_id in (("planet", 1), ("program", None), ("organisation", 1)):
         with pytest.raises(InvalidChoice):
             start_check(world.database, organisation_id=1, scope=scope, scope_id=scope_id, actor="t")
@@ -166,7 +166,7 @@ def test_what_cannot_be_checked_is_refused(world: Checked) -> None:
 
 
 def test_the_continuous_check_walks_through_everybody_within_a_day(world: Checked) -> None:
-    key = {"organisation_id": world.organisation_id}
+    key = world.of
     begun = world.ask("select lockstep_now()")[0][0]
     rounds = 0
     at = begun
@@ -185,7 +185,7 @@ def test_the_continuous_check_walks_through_everybody_within_a_day(world: Checke
 
 
 def test_days_missed_are_found_and_made_up(world: Checked) -> None:
-    key = {"organisation_id": world.organisation_id}
+    key = world.of
     first = world.check()
     world.pass_until(JUDGED_AT + 3 * DAY)
     assert list_missed_days(world.database, **key, since_on=date(2026, 3, 1), until_on=date(2026, 3, 6)) == [

@@ -264,7 +264,7 @@ class _Activity:
         listed = self._listed(occurrence, rule)
         open_ended = [
             (each, counts[each])
-            for each in sorted(ids)
+            for each in (sorted(ids) if self._period.since_at is not None else ())
             if counts[each] < rule.in_a_row and each not in runs.ended and each not in listed
         ]
         if open_ended:
@@ -272,7 +272,13 @@ class _Activity:
         return {each for each in ids if counts[each] >= rule.in_a_row}
 
     def _listed(self, occurrence: Occurrence, rule: Missed) -> Set[int]:
-        """Whose alert of the rule lists the occurrence."""
+        """Whose alert of the rule lists the occurrence.
+
+        Events may be told of in another order than they happened, and so be judged: then any of a run may be listed.
+        """
+        if self._asked.after_events and rule.in_a_row > 1:
+            of_rule = [ids for each, ids in self._stored.listed.items() if each[:2] == (self._key, rule.key)]
+            return frozenset().union(*of_rule)
         return self._stored.listed.get((self._key, rule.key, occurrence.on, occurrence.slot), _NOBODY)
 
     def _report_silence(self, occurrence: Occurrence, rule: Missed, ids: set[int]) -> None:

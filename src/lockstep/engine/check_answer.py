@@ -165,6 +165,10 @@ class _Answers:
                 yield Drift(enrolment_id, key, DriftKind.FALSE_ALERT, None, found)
 
     def _has_reason(self, alert: Sampled, asked: Demand, key: str, rule_key: str, history: Sequence[Past]) -> bool:
+        of_key = asked.activities.get(key)
+        if of_key is not None and of_key.after_events:
+            # Events may be told of in another order than they happened: a run is what was judged one after another.
+            history = sorted(history, key=lambda past: past.decided_at, reverse=True)
         for index, past in enumerate(history):
             if past.key in alert.keys and past.state == MISSED:
                 in_a_row = self._in_a_row(alert, asked, key, rule_key, past)
