@@ -3,20 +3,24 @@
 import os
 import signal
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from datetime import datetime, timedelta
+from typing import IO, Any, NamedTuple
 
 import psycopg
 from tests.engine.switch_world import World, activity, content, every, found
 from tests.storm.ground import Ground
 from tests.storm.measuring import Entry, Measuring, Order
-from tests.worker.processes import start_worker, until
+from tests.worker.processes import until
 
 from lockstep.domain.acceptance import Accepted
 from lockstep.domain.preview import Preview
+from lockstep.engine.outage import beat
 from lockstep.engine.switch import approve_switch
 from lockstep.proof import probe
 from lockstep.store.database import Database
@@ -24,6 +28,8 @@ from lockstep.store.database import Database
 ZONES = ("Europe/Amsterdam", "America/New_York", "Asia/Tokyo", "UTC")
 HOLD_SECONDS = float(os.environ.get("LOCKSTEP_STORM_HOLD_SECONDS", "5"))
 """How long a rival holds what it locked: 5 s in CI, 30 s in the long form."""
+STRIDE = timedelta(seconds=40)
+"""Less than the silence of ingestion that counts as an outage."""
 AWAY = (psycopg.OperationalError,)
 
 
@@ -47,15 +53,35 @@ class Field:
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     measuring: Measuring | None = None
     probes: probe.Probes | None = None
+    _log: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
 
     # -- who takes part
 
     def work(self, count: int = 2) -> None:
         """So many more workers run and have given their sign of life."""
-        self.workers += [start_worker(self.url) for _ in range(count)]
-        pids = [worker.pid for worker in self.workers if worker.poll() is None]
-        seen = "select count(*) from worker where pid = any(%s)"
-        until(lambda: self.one(seen, [pids]) == len(pids), what="the workers live", transient=AWAY)
+        self.workers += [self._start_worker() for _ in range(count)]
+
+        def all_live() -> bool:
+            pids = [worker.pid for worker in self.workers if worker.poll() is None]
+            assert len(pids) >= count, f"a worker ended:\n{self.log()[-2000:]}"
+            return bool(self.one("select count(*) from worker where pid = any(%s)", [pids]) == len(pids))
+
+        until(all_live, what="the workers live", transient=AWAY)
+
+    def _start_worker(self) -> subprocess.Popen[bytes]:
+        # A file and not a pipe: nobody reads while the storm rages, and a full pipe would stop the worker.
+        return subprocess.Popen(
+            [sys.executable, "-m", "lockstep.cli.main", "worker"],
+            env={**os.environ, "LOCKSTEP_DATABASE_URL": self.url},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._log,
+        )
+
+    def log(self) -> str:
+        """What the workers have told."""
+        # Without moving the place at which they write.
+        return os.pread(self._log.fileno(), 10_000_000, 0).decode(errors="replace")
 
     def measure(self, *patients: list[str], per_second: float = 20, **more: Any) -> Measuring:
         """A client for each list of patients (two clients for everybody by default) measures, and was answered."""
@@ -64,7 +90,7 @@ class Field:
         self.measuring = Measuring(
             [
                 Order(
-                    self.url, self.world.organisation_id, tuple(group), ("weight", "pulse"), number, per_second, **more
+                    self.url, self.world.organisation_id, tuple(group), ("weight", "girth"), number, per_second, **more
                 )
                 for number, group in enumerate(groups)
             ]
@@ -114,7 +140,8 @@ class Field:
                 with suppress(ProcessLookupError):
                     worker.send_signal(signal.SIGCONT)
                 worker.kill()
-            worker.communicate()
+            worker.wait()
+        self._log.close()
         self.world.database.close()
 
     # -- what happens
@@ -156,8 +183,27 @@ class Field:
         """Chunks take the time they need."""
         self.run("drop trigger if exists slow_down on agenda_head")
 
-    def shift_clock(self, seconds: float) -> None:
-        """The database's clock is so far ahead of the real one."""
+    def set_clock(self, at: datetime) -> None:
+        """The database's clock shows this instant, and goes on from there."""
+        self._shift_clock((at - self.one("select clock_timestamp()")).total_seconds())
+
+    def advance_clock(self, until_at: datetime, *, alive: bool) -> None:
+        """The database's clock has come to this instant; if `alive`, ingestion was seen alive all the time."""
+        if alive:
+            while (at := self.now()) < until_at - STRIDE:
+                self.set_clock(at + STRIDE)
+                beat(self.world.database, organisation_id=self.world.organisation_id, source="storm")
+        self.set_clock(until_at)
+        if alive:
+            beat(self.world.database, organisation_id=self.world.organisation_id, source="storm")
+
+    def now(self) -> datetime:
+        """What the database's clock shows."""
+        at = self.one("select lockstep_now()")
+        assert isinstance(at, datetime)
+        return at
+
+    def _shift_clock(self, seconds: float) -> None:
         self.run(
             "create or replace function lockstep_now() returns timestamptz language plpgsql stable parallel safe as"
             f" $$ begin return clock_timestamp() + interval '{seconds} seconds'; end $$"
@@ -220,11 +266,11 @@ class Field:
 
 
 def activities(days: int) -> list[dict[str, Any]]:
-    """A weight every so many days, nearly all day long, and a pulse in the morning of every day, which may be missed."""
+    """A weight every so many days, nearly all day long, and a girth in the morning of every day, which may be missed."""
     missed = {"key": "missed", "kind": "missed", "in_a_row": 1, "severity": "grey"}
     return [
         activity(schedule=every(days, ("day", "00:00", "23:59")), grace="0 min"),
-        activity("pulse", rules=[{"key": "high", "above": 100, "severity": "red"}, missed]),
+        activity("girth", rules=[{"key": "high", "above": 100, "severity": "red"}, missed]),
     ]
 
 

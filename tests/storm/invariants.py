@@ -10,7 +10,7 @@ from tests.storm.measuring import SOURCE, Entry
 from tests.worker.processes import until
 
 from lockstep.engine import audit
-from lockstep.proof.inspection import inspect
+from lockstep.proof.inspection import Inspected, inspect
 
 BOTH_OR_NONE = """
     select count(*)
@@ -78,29 +78,32 @@ OUT_OF_STEP = f"""
 WRONG_ROWS = f"""
     select count(*)
     from agenda_head h
+    join enrolment e using (enrolment_id)
+    join cohort c using (cohort_id)
     join ({IN_FORCE}) f using (protocol_id)
+    join version v on v.protocol_id = f.protocol_id and v.number = f.version_number
+    cross join lateral (
+        select split_part(v.content -> 'activities' -> 0 -> 'schedule' ->> 'every', ' ', 1)::integer as days
+    ) as n
     left join lateral (
         select
             count(*) as rows,
             count(*) filter (
                 where a.activity_key = 'weight'
                     and a.opens_at > f.first_at
-                    and a.version_number <> f.version_number
-            ) as former
+                    and (
+                        (a.on_date - e.anchor_on) % n.days <> 0
+                        or a.on_date - (lockstep_now() at time zone c.zone)::date > n.days
+                    )
+            ) as wrong
         from agenda a
         where a.enrolment_id = h.enrolment_id
-    ) a on true
-    where a.former > 0
-        or a.rows <> (
-            select jsonb_array_length(v.content -> 'activities')
-            from version v
-            where v.protocol_id = f.protocol_id and v.number = f.version_number
-        )
+    ) as a on true
+    where a.wrong > 0
+        or a.rows <> jsonb_array_length(v.content -> 'activities')
 """
-"""Enrolments whose weight is asked after E by a former version, or not with one row for each activity.
-
-Switches of a storm change the timing of the weight only: a row of the pulse stays as it was.
-"""
+"""Enrolments that are asked their weight after E on a day that the version in force does not name, or without one row
+for each activity. The version written in a row tells nothing: a row whose window stays is not written."""
 
 ORPHANS = """
     select count(*) from agenda a
@@ -146,7 +149,7 @@ MISSED_WITHOUT_ALERT = """
     select count(*)
     from occurrence o
     where o.state = 'missed'
-        and o.activity_key = 'pulse'
+        and o.activity_key = 'girth'
         and 1 <> (
             select count(*)
             from alert_sample s
@@ -195,7 +198,8 @@ NOBODY = {
 def require_calm(field: Field, history: Sequence[Entry] = ()) -> None:
     """Every invariant holds, now that nobody measures and every operation has ended."""
     found = {what: field.one(query) for what, query in NOBODY.items()}
-    assert {what: count for what, count in found.items() if count} == {}
+    wrong = {what: count for what, count in found.items() if count}
+    assert not wrong, wrong
     require_conserved(field)
     require_kept(field, history)
     require_ended_once(field)
@@ -209,7 +213,7 @@ def require_conserved(field: Field) -> None:
         "select (select count(*) from agenda_head),"
         " (select count(*) from enrolment) - (select count(*) from discharge)"
     )[0]
-    assert on_protocols == enrolled
+    assert on_protocols == enrolled, f"{on_protocols} on protocols, {enrolled} enrolled"
 
 
 def require_kept(field: Field, history: Sequence[Entry]) -> None:
@@ -238,8 +242,10 @@ def require_kept(field: Field, history: Sequence[Entry]) -> None:
         elif outcomes["refused"]:
             assert identifier not in stored and identifier not in aside, identifier
     assert stored.keys() | aside <= by_identifier.keys(), "nothing is there that was not sent"
-    assert sum(Counter(each.outcome for each in history).values()) == len(history)
-    assert not [each for each in history if each.outcome is None], "every client was answered in the end"
+    outcomes = Counter(each.outcome for each in history)
+    assert not outcomes[None], "every client was answered in the end"
+    assert outcomes.keys() <= {"stored", "duplicate", "set aside", "refused"}
+    assert outcomes["stored"] >= len(history) / 2, "most of it was to be stored"
 
 
 def require_ended_once(field: Field) -> None:
@@ -250,7 +256,7 @@ def require_ended_once(field: Field) -> None:
         " where o.kind = 'recalculation' group by 1, 2"
     )
     for operation_id, state, ended in field.all(query):
-        assert (state, ended) == ("succeeded", 1), operation_id
+        assert (state, ended) == ("succeeded", 1), f"operation {operation_id} is {state}, ended {ended} times"
 
 
 def require_audited(field: Field) -> None:
@@ -263,10 +269,16 @@ def require_audited(field: Field) -> None:
 
 def require_checked(field: Field) -> None:
     """The product's own check, which computes everything anew from facts, finds no drift and nothing pending."""
-    inspected = inspect(field.world.database, [field.world.organisation_id], lambda count: None)
-    assert (inspected.drifted, inspected.kinds) == (0, {}), drifts(field)
-    assert inspected.pending == 0
+    inspected = _inspected(field)
+    # What was due a moment ago may still be on its way.
+    until(lambda: not inspected.pending or not _inspected(field).pending, what="nothing is pending")
+    inspected = _inspected(field)
+    assert not inspected.drifted, (inspected.kinds, drifts(field))
     assert inspected.checked == field.one("select count(*) from enrolment")
+
+
+def _inspected(field: Field) -> Inspected:
+    return inspect(field.world.database, [field.world.organisation_id], lambda count: None)
 
 
 def drifts(field: Field) -> list[tuple[Any, ...]]:

@@ -14,7 +14,7 @@ BATCH = 25
 
 
 def test_enrolments_and_discharges_during_a_switch(field: Field) -> None:
-    field.slow_down()
+    field.slow_down(0.4)
     field.work(2)
     field.measure()
     switch = field.publish(2)
@@ -32,7 +32,7 @@ def test_enrolments_and_discharges_during_a_switch(field: Field) -> None:
 
 def test_enrolments_around_a_move(field: Field) -> None:
     """Who was assigned at E has moved, who came later stays; whoever comes at the same time is one or the other."""
-    field.slow_down()
+    field.slow_down(0.4)
     field.work(2)
     field.measure()
     preview = field.world.preview("move", field.heart, target_protocol_id=field.lungs)
