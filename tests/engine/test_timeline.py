@@ -198,3 +198,17 @@ def test_refusals(world: World, clock: "Clock") -> None:
         answer_in_force(world.database, organisation_id=world.organisation_id, enrolment_id=999_999)
     with pytest.raises(UnknownEnrolment):
         governing(world, known_at=at(2, 5))
+
+
+def test_what_was_measured_before_it_was_asked_counts_in_step_or_not(world: World, clock: "Clock") -> None:
+    clock.set(at(3, 6.5))  # 07:30 in Amsterdam, before the window
+    record_measurement(
+        world.database, organisation_id=world.organisation_id, measurement=weighed("anna", "1", at(3, 6.5))
+    )
+    clock.set(at(3, 6.75))
+    world.publish(protocol_of(world), activity(opens="07:00", closes="12:00"))
+    assert behind(world)
+    answer = asked(world, from_at=at(3), until_at=at(3, 12))
+    assert states(answer) == [("weight", 3, 2, "fulfilled")]
+    world.bring_in_step()
+    assert asked(world, from_at=at(3), until_at=at(3, 12)) == answer

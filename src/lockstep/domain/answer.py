@@ -105,6 +105,22 @@ def since(timeline: tuple[Segment, ...], segment: Segment) -> datetime:
     return begins
 
 
+def fulfilled_by(occurrence: Occurrence, taken_at: datetime) -> Decided:
+    """The occurrence as a measurement of that instant fulfils it."""
+    return Decided(
+        activity_key=occurrence.activity_key,
+        on=occurrence.on,
+        slot=occurrence.slot,
+        protocol_id=occurrence.protocol_id,
+        version_number=occurrence.version_number,
+        opens_at=occurrence.opens_at,
+        closes_at=occurrence.closes_at,
+        judge_at=occurrence.judge_at,
+        state=OccurrenceState.FULFILLED,
+        taken_at=taken_at,
+    )
+
+
 def answered(
     course: Course, decided: Iterable[Decided], *, from_at: datetime, until_at: datetime, at: datetime
 ) -> tuple[AnsweredOccurrence, ...]:

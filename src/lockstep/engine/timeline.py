@@ -1,12 +1,13 @@
 """Answers what is in force for an enrolment and what it is asked, at an instant and as known at an instant."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lockstep.domain.agenda import Course
-from lockstep.domain.answer import AgendaAnswer, Behind, InForce, answered, since
+from lockstep.domain.agenda import Course, activity_keys, activity_of, occurrences_between
+from lockstep.domain.answer import AgendaAnswer, Behind, Decided, InForce, answered, fulfilled_by, since
+from lockstep.domain.occurrence import Fate, Occurrence
 from lockstep.domain.refusal import NotAtThisTime, TooMany, UnknownEnrolment
 from lockstep.domain.timeline import EnrolmentFacts, Segment, World, in_force, next_change, segments
 from lockstep.store import agenda as agenda_store
@@ -82,12 +83,46 @@ def answer_agenda(
             known_at=known.known_at,
         )
         course = Course(known.timeline, known.facts.anchor_on, outages, known.facts.events)
+        decided += _fulfilled_before(connection, organisation_id, known, course, decided, from_at, until_at)
         return AgendaAnswer(
             at=known.at,
             known_at=known.known_at,
             in_force=_in_force(connection, organisation_id, known),
             occurrences=answered(course, decided, from_at=from_at, until_at=until_at, at=known.at),
         )
+
+
+def _fulfilled_before(
+    connection: Connection,
+    organisation_id: int,
+    known: _Known,
+    course: Course,
+    decided: Sequence[Decided],
+    from_at: datetime,
+    until_at: datetime,
+) -> list[Decided]:
+    """Occurrences that measurements from before they were asked fulfil (rule 4), recalculated already or not."""
+    names = {(each.activity_key, each.key) for each in decided}
+    asked: list[tuple[Occurrence, str]] = []
+    for key in activity_keys(course.timeline):
+        for each in occurrences_between(course, key, from_at=from_at, until_at=until_at):
+            begun = each.nominal_at < each.opens_at <= known.known_at and each.fate is Fate.ASKED
+            segment = in_force(course.timeline, each.opens_at) if begun and (key, each.key) not in names else None
+            activity = activity_of(segment, key) if segment else None
+            if activity is not None:
+                asked.append((each, activity.code))
+    taken = store.list_taken(
+        connection,
+        organisation_id=organisation_id,
+        patient_id=known.facts.patient_id,
+        windows=[(code, each.nominal_at, each.closes_at) for each, code in asked],
+        known_at=known.known_at,
+    )
+    return [
+        fulfilled_by(each, found[each.quantity - 1])
+        for (each, _), found in zip(asked, taken, strict=True)
+        if len(found) >= each.quantity
+    ]
 
 
 def answer_behind(database: Database, *, organisation_id: int, enrolment_id: int) -> Behind:

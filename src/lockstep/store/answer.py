@@ -1,6 +1,6 @@
 """What answers about one enrolment need beside its facts: judgements in a span, and words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,6 +39,31 @@ def list_decided(
     }
     found = connection.execute(_SQL["list_decided_between"], values)
     return [Decided(*(*row[:-2], OccurrenceState(row[-2]), row[-1])) for row in found]
+
+
+def list_taken(
+    connection: Connection[Any],
+    *,
+    organisation_id: int,
+    patient_id: int,
+    windows: Sequence[tuple[str, datetime, datetime]],
+    known_at: datetime,
+) -> list[list[datetime]]:
+    """When the patient measured inside each window (code, from, until), as known at the instant. Locks: none."""
+    taken: list[list[datetime]] = [[] for _ in windows]
+    if windows:
+        values = {
+            "organisation_id": organisation_id,
+            "patient_id": patient_id,
+            "ordinals": list(range(len(windows))),
+            "codes": [code for code, _, _ in windows],
+            "from_ats": [from_at for _, from_at, _ in windows],
+            "until_ats": [until_at for _, _, until_at in windows],
+            "known_at": known_at,
+        }
+        for ordinal, at in connection.execute(_SQL["list_taken"], values):
+            taken[ordinal].append(at)
+    return taken
 
 
 def find_names(
