@@ -86,6 +86,16 @@ def test_parts_make_up_the_whole(world: Checked) -> None:
     assert get_check(world.database, **key, check_id=check_id).since_at is None
 
 
+def test_a_part_does_not_hide_the_last_certificate_of_the_whole(world: Checked) -> None:
+    key = world.of
+    world.check()
+    part = start_check(world.database, **key, scope="organisation", actor="t", until_enrolment_id=world.anna)
+    check_slice(world.database, **key, check_id=part)
+    finish(world.database, **key, check_id=part, actor="t")
+    check_id = start_check(world.database, **key, scope="organisation", actor="t")
+    assert get_check(world.database, **key, check_id=check_id).since_at is not None
+
+
 def test_it_goes_on_where_the_last_certificate_ended(world: Checked) -> None:
     first = world.check()
     second = world.check()

@@ -111,6 +111,7 @@ def check_slice(
     once. Raises UnknownCheck. Locks: the check's row, after everything was read.
     """
     with database.transaction(organisation_id, read_only=True, isolation="repeatable read") as connection:
+        store.allow_thinking(connection)
         check = _require(connection, organisation_id, check_id)
         if check.walked or check.ended_at is not None:
             return Slice(0, 0, 0, True)
@@ -203,6 +204,7 @@ def check_enrolments(database: Database, *, organisation_id: int, enrolment_ids:
     if len(enrolment_ids) > MOST_AT_ONCE:
         raise TooMany(f"{len(enrolment_ids)} enrolments at once", mend=f"Ask for at most {MOST_AT_ONCE}.")
     with database.transaction(organisation_id, read_only=True, isolation="repeatable read") as connection:
+        store.allow_thinking(connection)
         return examine(
             connection,
             organisation_id=organisation_id,
@@ -317,11 +319,9 @@ def _last_certificate(
     found: list[Certificate] = []
     for one, number in {("organisation", None), (scope, scope_id)}:
         found += store.list_certificates(
-            connection, organisation_id=organisation_id, scope=one, scope_id=number, most=1
+            connection, organisation_id=organisation_id, scope=one, scope_id=number, whole=True, most=1
         )
-    # The part of a scope that one of several workers checked says nothing of the whole.
-    whole = [each for each in found if _require(connection, organisation_id, each.check_id).is_whole]
-    return max(whole, key=lambda each: each.issued_at, default=None)
+    return max(found, key=lambda each: each.issued_at, default=None)
 
 
 def _missed_days(connection: Connection, organisation_id: int, since_on: date, until_on: date) -> list[date]:
@@ -329,7 +329,12 @@ def _missed_days(connection: Connection, organisation_id: int, since_on: date, u
     issued = {
         each.issued_at.date()
         for each in store.list_certificates(
-            connection, organisation_id=organisation_id, scope="organisation", since_at=since_at, most=MOST_LISTED
+            connection,
+            organisation_id=organisation_id,
+            scope="organisation",
+            since_at=since_at,
+            whole=True,
+            most=MOST_LISTED,
         )
     }
     days = [since_on + timedelta(days=number) for number in range((until_on - since_on).days)]
@@ -337,7 +342,9 @@ def _missed_days(connection: Connection, organisation_id: int, since_on: date, u
 
 
 def _last_round(connection: Connection, organisation_id: int) -> CheckRun | None:
-    found = store.list_certificates(connection, organisation_id=organisation_id, scope="organisation", most=1)
+    found = store.list_certificates(
+        connection, organisation_id=organisation_id, scope="organisation", whole=True, most=1
+    )
     return _require(connection, organisation_id, found[0].check_id) if found else None
 
 

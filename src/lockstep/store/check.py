@@ -45,11 +45,6 @@ class CheckRun:
     started_at: datetime
     ended_at: datetime | None
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether it covers its whole scope, not a part that one of several workers checks."""
-        return self.after_enrolment_id == 0 and self.until_enrolment_id == LAST_ID
-
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
@@ -313,9 +308,13 @@ def list_certificates(
     scope_id: int | None = None,
     check_id: int | None = None,
     since_at: datetime | None = None,
+    whole: bool = False,
     most: int,
 ) -> list[Certificate]:
-    """The certificates of a scope (None: of any) issued since an instant, the newest first. Locks: none."""
+    """The certificates of a scope (None: of any) issued since an instant, the newest first. Locks: none.
+
+    With `whole` those of parts are left out: they say nothing of their scope.
+    """
     found = connection.execute(
         _SQL["list_certificates"],
         {
@@ -324,6 +323,8 @@ def list_certificates(
             "scope_id": scope_id,
             "check_id": check_id,
             "since_at": since_at,
+            "whole": whole,
+            "last_id": LAST_ID,
             "most": most,
         },
     )
@@ -386,6 +387,11 @@ def note_repaired(
 
 
 # -- what is compared
+
+
+def allow_thinking(connection: Connection[Any]) -> None:
+    """The transaction, which must not write, may be idle for a minute between statements. Locks: none."""
+    connection.execute(_SQL["allow_thinking"])
 
 
 def find_seen(connection: Connection[Any], *, organisation_id: int) -> datetime | None:

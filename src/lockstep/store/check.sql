@@ -132,6 +132,11 @@ where e.organisation_id = %(organisation_id)s
 order by e.enrolment_id
 limit %(size)s;
 
+-- name: allow_thinking
+-- This transaction may be idle for a minute between statements: what it read is compared meanwhile, and it locks nothing.
+-- Locks: none.
+set local idle_in_transaction_session_timeout = '60s';
+
 -- name: find_seen
 -- When ingestion was last seen alive, from whatever source.
 -- Locks: none.
@@ -545,7 +550,7 @@ values (
 returning certificate_id;
 
 -- name: list_certificates
--- The certificates of a scope (null: of any) issued since an instant, the newest first.
+-- The certificates of a scope (null: of any) issued since an instant, the newest first; without those of parts if asked.
 -- Locks: none.
 select
     c.certificate_id,
@@ -565,6 +570,17 @@ where c.organisation_id = %(organisation_id)s
     and (%(scope)s::text is null or (c.scope = %(scope)s and c.scope_id is not distinct from %(scope_id)s::bigint))
     and (%(check_id)s::bigint is null or c.check_id = %(check_id)s)
     and (%(since_at)s::timestamptz is null or c.issued_at >= %(since_at)s)
+    and (
+        not %(whole)s
+        or exists (
+            select 1
+            from check_run r
+            where r.organisation_id = c.organisation_id
+                and r.check_id = c.check_id
+                and r.after_enrolment_id = 0
+                and r.until_enrolment_id = %(last_id)s
+        )
+    )
 order by c.certificate_id desc
 limit %(most)s;
 
