@@ -35,11 +35,11 @@ def compare(engine: Engine) -> None:
 def _compare_rows(engine: Engine, enrolment_id: int, actual: dict[str, tuple[Any, ...]]) -> None:
     wanted = engine.twin.rows(enrolment_id, engine.now)
     for known in range(len(engine.twin.outages)):
-        # A row is extended when it is due, so until then it may close as before an outage.
+        # A row learns of an outage when it is due, so until then it may stand as before.
         earlier = replace(engine.twin, outages=engine.twin.outages[:known], _asked={}, _courses={})
         for key, row in earlier.rows(enrolment_id, engine.now).items():
-            if key in wanted and actual.get(key, ())[:5] == row[:5] and row[:3] == wanted[key][:3]:
-                wanted[key] = (*wanted[key][:3], *row[3:5], *wanted[key][5:])
+            if actual.get(key) == row:
+                wanted[key] = row
     if enrolment_id in engine.paused_afterwards:
         # What was missed before somebody said that it was in a pause counts in neither way.
         actual, wanted = ({key: row[:6] for key, row in rows.items()} for rows in (actual, wanted))

@@ -107,7 +107,7 @@ class Engine:
         """The step was taken, unless it was refused; returns which."""
         name, *values = step
         # Time moves with every step, so that nothing happens at the same instant as a switch.
-        self.pass_until(self.now + timedelta(seconds=1))
+        self._a_second_later()
         handler: Callable[..., None] = getattr(self, "do_" + name.replace(" ", "_"))
         taken = False
         with suppress(Refusal):
@@ -201,7 +201,14 @@ class Engine:
             effective=effective,
             **more,
         )
+        in_step = not self.behind()
+        before = {each: self.twin.course(each, self.now) for each in self.twin.enrolments}
         accept_switch(self.database, **self.of, switch_id=preview.switch_id, client_key=f"k{self.count}", actor="t")
+        if effective == "now" and in_step:
+            self.learn()
+            chosen = set(more.get("enrolment_ids", self.everyone))
+            happened = self.twin.effect(before, self.protocols[number], chosen, self.now)
+            assert (preview.figures.patients, preview.figures.open_now()) == happened, "the preview counted otherwise"
         if effective != "now":
             self.scheduled.append(preview.switch_id)
 
@@ -349,7 +356,14 @@ class Engine:
             self.paused_afterwards.add(self.enrolments[patient])
 
     def do_resume(self, patient: int) -> None:
+        if not any(facts.pauses for facts in self.twin.enrolments.values()):
+            self.do_pause(patient, 0, 30)
+            self._a_second_later()
         resume(self.database, **self.of, enrolment_id=self._one_with(patient, "pauses"), actor="t")
+
+    def _a_second_later(self) -> None:
+        self.learn()
+        self.pass_until(self.now + timedelta(seconds=1))
 
     def _one_with(self, patient: int, facts: str) -> int:
         """The enrolment of the first patient from this one on who has such facts."""
@@ -379,6 +393,9 @@ class Engine:
         )
 
     def do_give_back(self, patient: int) -> None:
+        if not any(facts.personal_changes for facts in self.twin.enrolments.values()):
+            self.do_personal(patient, "09:00")
+            self._a_second_later()
         clear_personal_change(
             self.database,
             **self.of,

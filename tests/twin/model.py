@@ -1,9 +1,10 @@
 """The pure twin: the whole engine as dictionaries and domain functions, computed from all facts at every question."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from lockstep.domain.agenda import Course, activity_keys, activity_of, occurrences
 from lockstep.domain.answer import AnsweredOccurrence, Decided, answered
@@ -215,6 +216,42 @@ class Twin:
                     found[enrolment_id, key, "silent"] += run
                 run = 0
         return found
+
+    def effect(
+        self, before: Mapping[int, Course], protocol_id: int, chosen: Set[int], at: datetime
+    ) -> tuple[int, dict[str, int]]:
+        """Whom a switch at the instant concerned, and what became of the occurrences that were open at it.
+
+        Those that events started are left out, as in a preview.
+        """
+        patients, counts = 0, dict.fromkeys(("go_on", "superseded", "asked_at_once", "waived"), 0)
+        for enrolment_id in chosen & before.keys():
+            segment = in_force(before[enrolment_id].timeline, at)
+            if segment is None or segment.protocol_id != protocol_id:
+                continue
+            patients += 1
+            for key in set(self.keys(enrolment_id, at)) - {"recheck"}:
+                for fate in self._fates(enrolment_id, key, before[enrolment_id], at):
+                    counts[fate] += 1
+        return patients, counts
+
+    def _fates(self, enrolment_id: int, key: str, before: Course, at: datetime) -> Iterable[str]:
+        was_open = {
+            each.key
+            for each in self._open(before, key, at)
+            if each.fate is Fate.ASKED and each.opens_at < at and (enrolment_id, key, each.key) not in self.decided
+        }
+        for each in self._open(self.course(enrolment_id, at), key, at):
+            if each.opens_at < at and each.key in was_open and each.fate is not Fate.WAIVED:
+                yield "superseded" if each.fate is Fate.SUPERSEDED else "go_on"
+            elif each.nominal_at < at == each.opens_at and each.fate is Fate.ASKED:
+                yield "asked_at_once"
+            elif each.fate is Fate.WAIVED and each.ended_at == at:
+                yield "waived"
+
+    @staticmethod
+    def _open(course: Course, key: str, at: datetime) -> Iterable[Occurrence]:
+        return takewhile(lambda each: each.nominal_at <= at, occurrences(course, key, from_at=at))
 
     def answer(
         self, enrolment_id: int, from_at: datetime, until_at: datetime, at: datetime

@@ -102,3 +102,38 @@ often = st.one_of(
     *(st.tuples(st.just(name), *STEPS[name]) for name in ("pass", "wait", "measure", "publish", "recalculate"))
 )
 histories = st.lists(st.one_of(step, step, often), min_size=6, max_size=30)
+
+_DAILY = (1, "06:00", "12:00", 2, True, "1h", True, "0.5", "keep")
+EVERY: list[tuple[Any, ...]] = [
+    ("measure", 0, "w"),
+    ("event", 1, 3),
+    ("personal", 2, "05:00"),
+    ("publish to", 0, _DAILY, {0, 2}, "now", 1),
+    ("recalculate", 1, 3),
+    ("zone", 3, "Asia/Tokyo", 0),
+    ("pause", 4, 0, 5),
+    ("wait", 2),
+    ("resume", 4),
+    ("measure late", 1, "r", 1),
+    ("move some", 1, {1, 3}, "next day", 1),
+    ("withdraw",),
+    ("move some", 1, {1, 3}, "civil", 20),
+    ("pass", 16),
+    ("crash", "recalculate", 6, 0),
+    ("give back", 2),
+    ("outage", 3),
+    ("sweep", 4),
+    ("assign", 5, 0, 7),
+    ("publish", 0, _DAILY, "instant", 5),
+    ("pass", 20),
+    ("judge",),
+    ("discharge", 0),
+    ("enrol", 0, 1),
+    ("enrol", 1, 0),
+    ("move", 1, "now", 1),
+    ("recalculate all", 0),
+    ("recalculate", 2, 2),
+    ("crash", "measure", 9, 2),
+    ("pass", 30),
+]
+"""A history in which everything happens, so that a run proves something about every step."""

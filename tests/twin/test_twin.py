@@ -8,11 +8,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from tests.conftest import Clock, create, drop, with_database
 from tests.twin.comparison import ask, compare, compare_answers
 from tests.twin.engine import Engine
-from tests.twin.steps import STEPS, histories
+from tests.twin.steps import EVERY, STEPS, histories
 
 from lockstep.domain.answer import AnsweredOccurrence
 from lockstep.store.database import Database
@@ -65,6 +65,7 @@ def test_the_twin_and_postgresql_agree(copies: Copies) -> None:
         phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
     )
     @given(history=histories)
+    @example(history=EVERY)
     def agree(history: list[tuple[Any, ...]]) -> None:
         database, clock, end = copies()
         try:
