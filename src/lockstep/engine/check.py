@@ -57,12 +57,14 @@ def start_check(
     actor: str,
     after_enrolment_id: int = 0,
     until_enrolment_id: int = LAST_ID,
+    verifies_operation_id: int | None = None,
 ) -> int:
     """A check of the scope exists, with its operation; returns its number.
 
     `scope` is one of SCOPES, `scope_id` its number (none for an organisation). It begins where the last certificate of
     the scope, or of the organisation, ended; the first one with each enrolment. Several workers share the work by
-    checks of parts: enrolments after a number up to another. Raises InvalidChoice. Locks: the new rows.
+    checks of parts: enrolments after a number up to another. A recalculation that verifies has one check for itself.
+    Raises InvalidChoice. Locks: the new rows.
     """
     _require_scope(scope, scope_id)
     with database.transaction(organisation_id) as connection:
@@ -84,6 +86,7 @@ def start_check(
             scope=scope,
             scope_id=scope_id,
             operation_id=operation_id,
+            verifies_operation_id=verifies_operation_id,
             after_enrolment_id=after_enrolment_id,
             until_enrolment_id=until_enrolment_id,
             since_at=since_at,

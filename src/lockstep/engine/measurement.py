@@ -30,6 +30,8 @@ from lockstep.store.transient import is_about_data, is_transient, run_again
 ATTEMPTS = 12
 """How often a batch is tried while the database fails transiently: some 15 s. Then the sender must send again."""
 _MOST_RUN = 100
+_LOCK_TIMEOUT_MS = 2_000
+"""A measurement waits for a chunk that holds its patient rather than fail: a chunk ends within milliseconds."""
 BEAT_SECONDS = 1.0
 _SOURCE = "recording"
 _shown_alive: "WeakKeyDictionary[Database, dict[int, float]]" = WeakKeyDictionary()
@@ -139,7 +141,7 @@ def _record(database: Database, organisation_id: int, items: Sequence[Item], all
         first = sent.setdefault(each.key, each)
         if first is not each:
             again.append((each, first))
-    with database.transaction(organisation_id) as connection:
+    with database.transaction(organisation_id, lock_timeout_ms=_LOCK_TIMEOUT_MS) as connection:
         _take_in(connection, memory_of(database), organisation_id, sent, outcomes)
         for each, first in again:
             outcomes[each.index] = _sent_again(each, first, outcomes[first.index])

@@ -178,8 +178,10 @@ def verify(database: Database, *, organisation_id: int, operation: Recalculation
         return True
 
 
-def conclude(database: Database, *, organisation_id: int, operation: Recalculation, checked: int = 0) -> OperationState:
-    """A verifying operation has succeeded, with exceptions if enrolments still stand aside.
+def conclude(
+    database: Database, *, organisation_id: int, operation: Recalculation, checked: int = 0, drifted: int = 0
+) -> OperationState:
+    """A verifying operation has succeeded, with exceptions if enrolments still stand aside or its check found drift.
 
     Alerts of activities that its switch removed are closed before, if the switch says so. Locks: those alerts, its row.
     """
@@ -188,8 +190,8 @@ def conclude(database: Database, *, organisation_id: int, operation: Recalculati
         exceptions = store.count_exceptions(
             connection, organisation_id=organisation_id, operation_id=operation.operation_id
         )
-        ended = OperationState.SUCCEEDED_WITH_EXCEPTIONS if exceptions else OperationState.SUCCEEDED
-        data = {"done": operation.done, "set_aside": exceptions, "checked": checked}
+        ended = OperationState.SUCCEEDED_WITH_EXCEPTIONS if exceptions or drifted else OperationState.SUCCEEDED
+        data = {"done": operation.done, "set_aside": exceptions, "checked": checked, "drifted": drifted}
         _advance(connection, organisation_id, operation, ended, data=data)
         return ended
 

@@ -96,7 +96,7 @@ class _Repair:
         self._load()
         left: list[Drift] = []
         for _ in range(_ROUNDS):
-            left = [drift for drift in self._examine() if not _waits_for_judging(drift)]
+            left = [drift for drift in self._examine() if not waits_for_judging(drift)]
             for drift in left:
                 self._mend(drift)
             self._write_agendas()
@@ -285,7 +285,7 @@ class _Repair:
         return min(sum(map(len, found)), occurrence.quantity - 1)
 
 
-def _waits_for_judging(drift: Drift) -> bool:
+def waits_for_judging(drift: Drift) -> bool:
     """Whether the judging duty decides it as soon as the row holds it."""
     return (
         drift.kind is DriftKind.MISSING_OCCURRENCE

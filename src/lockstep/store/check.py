@@ -162,6 +162,7 @@ def start_check(
     scope: str,
     scope_id: int | None,
     operation_id: int,
+    verifies_operation_id: int | None,
     after_enrolment_id: int,
     until_enrolment_id: int,
     since_at: datetime | None,
@@ -175,6 +176,7 @@ def start_check(
             "scope": scope,
             "scope_id": scope_id,
             "operation_id": operation_id,
+            "verifies_operation_id": verifies_operation_id,
             "after_enrolment_id": after_enrolment_id,
             "until_enrolment_id": until_enrolment_id,
             "since_at": since_at,
@@ -184,6 +186,13 @@ def start_check(
     assert row is not None
     check_id: int = row[0]
     return check_id
+
+
+def find_verifying(connection: Connection[Any], *, organisation_id: int, operation_id: int) -> int | None:
+    """The check for which the recalculation waits, if it has begun. Locks: none."""
+    values = {"organisation_id": organisation_id, "operation_id": operation_id}
+    row = connection.execute(_SQL["find_verifying"], values).fetchone()
+    return None if row is None else int(row[0])
 
 
 def find_check(connection: Connection[Any], *, organisation_id: int, check_id: int) -> CheckRun | None:

@@ -6,6 +6,7 @@ insert into check_run (
     scope,
     scope_id,
     operation_id,
+    verifies_operation_id,
     after_enrolment_id,
     until_enrolment_id,
     cursor_enrolment_id,
@@ -17,6 +18,7 @@ values (
     %(scope)s,
     %(scope_id)s,
     %(operation_id)s,
+    %(verifies_operation_id)s,
     %(after_enrolment_id)s,
     %(until_enrolment_id)s,
     %(after_enrolment_id)s,
@@ -48,6 +50,14 @@ select
 from check_run c
 where c.organisation_id = %(organisation_id)s
     and c.check_id = %(check_id)s;
+
+-- name: find_verifying
+-- The check for which a recalculation waits.
+-- Locks: none.
+select c.check_id
+from check_run c
+where c.organisation_id = %(organisation_id)s
+    and c.verifies_operation_id = %(operation_id)s;
 
 -- name: list_checks
 -- The latest checks, the newest first.

@@ -10,9 +10,9 @@ import psycopg
 from psycopg import sql
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from lockstep.store.transient import is_transient, run_again
+from lockstep.store.transient import is_taken, is_transient, run_again
 
-__all__ = ["DUTY_ROLE", "Connection", "Database", "Isolation", "is_transient", "run_again"]
+__all__ = ["DUTY_ROLE", "Connection", "Database", "Isolation", "is_taken", "is_transient", "run_again"]
 
 Connection = psycopg.Connection
 Isolation = Literal["read committed", "repeatable read"]

@@ -84,3 +84,8 @@ def _wait_seconds(attempt: int, *, first_ms: float, cap_ms: float) -> float:
     # The exponent is bounded because 2 ** 2000 overflows a float, and for ever is long.
     whole = min(cap_ms, first_ms * 2.0 ** min(attempt - 1, 30))
     return whole * random.uniform(0.5, 1) / 1000  # noqa: S311 (spreads rivals, protects nothing)
+
+
+def is_taken(error: BaseException) -> bool:
+    """Whether somebody else has made the same thing already: a unique key stands in the way."""
+    return isinstance(error, psycopg.errors.UniqueViolation)

@@ -16,6 +16,7 @@ from lockstep.worker.duty import Duty
 from lockstep.worker.judgement import Judging
 from lockstep.worker.recalculation import Recalculating
 from lockstep.worker.turns import do_each
+from lockstep.worker.verification import Verifying
 
 WOKEN = frozenset({"recalculation", "changes"})
 """Duties with more to do when a switch was accepted."""
@@ -34,6 +35,7 @@ def all_duties(database: Database, *, worker_id: str, beats: bool) -> list[Duty]
         Duty("recalculation", 0.25, recalculating.run, woken=recalculating.look_again),
         Duty("changes", 0.5, Changing(database).run),
         Duty("judgement", 0.2, Judging(database).run),
+        Duty("verification", 0.2, Verifying(database).run),
         Duty("pauses", 1.0, lambda: _each(database, Waiting.RECALCULATION, resuming(database, worker_id))),
         Duty("seal", 0.5, lambda: _each(database, Waiting.SEAL, sealing(database))),
         Duty("sweep", 5.0, Sweeping(database).run),

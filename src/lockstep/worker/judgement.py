@@ -4,7 +4,7 @@ from lockstep.engine.judgement import Horizon, Memory, judge_due, list_horizons
 from lockstep.store.database import Database
 from lockstep.worker.turns import do_each
 
-JUDGED_AT_ONCE = 2_000
+JUDGED_AT_ONCE = 500
 
 
 class Judging:

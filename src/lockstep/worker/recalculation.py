@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from lockstep.domain.operation import OperationState
-from lockstep.domain.refusal import Refusal
+from lockstep.domain.refusal import ImpossibleStep
 from lockstep.engine import duty, recalculation
 from lockstep.engine.chunk import Memory
 from lockstep.engine.operation import fulfil_pause, give_reason, tell_attempt
@@ -97,7 +97,7 @@ class Recalculating:
         listed = []
         for organisation_id in duty.list_waiting(self._database, duty.Waiting.RECALCULATION):
             for operation in recalculation.list_work(self._database, organisation_id=organisation_id):
-                if not self._is_paused(organisation_id, operation):
+                if operation.state != OperationState.VERIFYING and not self._is_paused(organisation_id, operation):
                     listed.append(self._know(organisation_id, operation))
         self._listed = listed
         took = self._now() - begun
@@ -129,7 +129,7 @@ class Recalculating:
                 self._begin(work)
             else:
                 self._chunk(work)
-        except Refusal:
+        except ImpossibleStep:
             # Another worker made the step first; the database tells where the operation stands now.
             self._rest(work)
             self._stale_at = 0.0
@@ -166,7 +166,7 @@ class Recalculating:
     def _end(self, work: Work) -> None:
         """No range is free: either it is done, or others are about to finish it."""
         if recalculation.verify(self._database, organisation_id=work.organisation_id, operation=work.operation):
-            recalculation.conclude(self._database, organisation_id=work.organisation_id, operation=work.operation)
+            # Checked by a duty of its own, so that nobody's recalculation waits for it.
             self._listed = [other for other in self._listed if other is not work]
             self._known.pop((work.organisation_id, work.operation.operation_id), None)
         else:

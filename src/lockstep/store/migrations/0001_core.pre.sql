@@ -895,3 +895,182 @@ group by
 comment on view duty_behind is 'Per protocol how many enrolments stand on it, and how many of them are behind a switch for everyone.';
 
 grant select on duty_recalculation, duty_behind to lockstep_duty;
+
+comment on table selection_member is 'The enrolments of a selection.';
+comment on table switch_approval is 'That a second person approved a preview.';
+comment on table switch_withdrawal is 'That a scheduled switch was taken back before it was in force for anybody.';
+comment on column audit_entry.detail is 'What was decided, as plain JSON.';
+comment on column audit_seal.entry_hash is 'SHA-256 of the entry in a form that never changes.';
+comment on column audit_seal.chain_hash is 'SHA-256 of the seal before it and of this entry.';
+comment on column operation.generation is 'The generation whose agendas it brings in step; null for one that a person asked for.';
+comment on column recalculation_exception.reason is 'The kind of the failure; never its text, which may quote a patient''s values.';
+comment on column certificate.hash is 'SHA-256 over what was compared and over the figures; the same for the same rows, in whatever slices.';
+comment on column personal_change.value is 'The value as a protocol document has it; null when given back.';
+comment on column measurement.value is 'The number in its unit, exactly as sent; null when there is only a finding.';
+
+-- what a column means that has the same name in every table, where nothing more exact was said
+
+do $$
+declare
+    found record;
+begin
+    for found in
+        select
+            c.relname,
+            a.attname,
+            w.meaning
+        from (values
+            ('about_at', 'The instant it is about: of judging, or of the value.'),
+            ('accepted_at', 'E where it takes effect at once: the database''s clock after the protocol''s control row was locked.'),
+            ('accepted_by', 'Who accepted it.'),
+            ('accepted_xid', 'The transaction that made it; done is asked for again when all that ran then have ended.'),
+            ('action', 'What was decided, in words.'),
+            ('activity_key', 'The activity''s key within the protocol.'),
+            ('actor', 'Who decided: a person or a worker.'),
+            ('after_enrolment_id', 'The walk begins after this enrolment.'),
+            ('alert_id', 'Number of the alert.'),
+            ('anchor_on', 'The civil date from which schedules count their days.'),
+            ('approved_at', 'When it was approved.'),
+            ('approved_by', 'Who approved it; not who previewed it.'),
+            ('assigned_protocol_id', 'The protocol of the enrolment''s own last assignment.'),
+            ('at', 'The instant at which it happened.'),
+            ('attempts', 'How often it was tried.'),
+            ('audit_entry_id', 'Number of the audit entry.'),
+            ('born_on', 'Date of birth, where it is known.'),
+            ('certificate_id', 'Number of the certificate.'),
+            ('check_id', 'Number of the check.'),
+            ('checked', 'How many enrolments were compared.'),
+            ('cleared', 'The value is given back to the protocol.'),
+            ('client_key', 'Chosen by who asks: the same request sent again has the same answer.'),
+            ('clock_trusted', 'Whether the device''s instant was believed.'),
+            ('close_alerts_of_removed', 'Whether open alerts of removed activities are closed.'),
+            ('closes_at', 'The end of the window; from then on an answer is late.'),
+            ('code', 'What was measured: a LOINC or local code.'),
+            ('cohort_id', 'Number of the cohort: its zone and anchor.'),
+            ('content', 'The protocol document.'),
+            ('content_hash', 'Hash of the content: equal hashes, equal content.'),
+            ('created_at', 'When it was made.'),
+            ('created_by', 'Who made it.'),
+            ('cursor_enrolment_id', 'How far the walk has come.'),
+            ('data', 'What the event tells, as JSON; never a value of a patient.'),
+            ('decided_at', 'When it was decided.'),
+            ('description', 'Whom it was meant to hold, in words.'),
+            ('digest', 'A hash over what was compared so far; the same in whatever slices.'),
+            ('discharged_at', 'When the enrolment ended.'),
+            ('document', 'What was sent.'),
+            ('doing', 'What it is doing, and how its duties fare.'),
+            ('done', 'How many enrolments it has brought in step.'),
+            ('drift_id', 'Number of the drift.'),
+            ('drifted', 'How many enrolments differed.'),
+            ('effective', 'When it takes effect: now, each patient''s next midnight, a civil date-time, or an instant.'),
+            ('effective_at', 'The instant at which it takes effect.'),
+            ('effective_local', 'The civil date-time at which it takes effect, in each patient''s zone.'),
+            ('ended_at', 'When it ended; null while it goes on.'),
+            ('engine_version', 'The release that compared.'),
+            ('enrolled_at', 'When the enrolment began.'),
+            ('enrolment_id', 'Number of the enrolment.'),
+            ('event', 'What happened, by the name that activities use.'),
+            ('event_id', 'Number of the event.'),
+            ('expected', 'What must be.'),
+            ('expires_at', 'After this it cannot be accepted any more.'),
+            ('field', 'Which field of the activity.'),
+            ('figures', 'What the preview showed, as JSON.'),
+            ('finding', 'What a device says instead of a number: above range, below range.'),
+            ('finished', 'Whether nothing is left in it.'),
+            ('first_at', 'When it first failed.'),
+            ('found', 'What was there.'),
+            ('found_at', 'When it was found.'),
+            ('from_at', 'From this instant on.'),
+            ('hash', 'SHA-256.'),
+            ('host', 'The machine.'),
+            ('identifier', 'The name by which its source, or other systems, know it.'),
+            ('issued_at', 'When it was issued.'),
+            ('judge_at', 'When it is decided whether it was missed: the close and the grace.'),
+            ('judged_until_at', 'Occurrences judged until then were compared.'),
+            ('key', 'The short name by which people and programs call it.'),
+            ('kind', 'Of which kind.'),
+            ('last_at', 'E of the last civil time zone.'),
+            ('last_switch_number', 'The number of the last decision on the protocol''s timeline.'),
+            ('last_version_number', 'The number of the last version.'),
+            ('late', 'Whether it is about something long past, found when the service came back.'),
+            ('measurement_id', 'Number of the measurement.'),
+            ('member_count', 'How many enrolments it holds.'),
+            ('missed_in_a_row', 'How many occurrences before this one were missed, one after another.'),
+            ('needs_approval', 'Whether a second person must approve it.'),
+            ('next_try_at', 'When it is tried again.'),
+            ('number', 'Counted within what it belongs to.'),
+            ('occurrences', 'How often it happened while open.'),
+            ('on_date', 'The nominal civil date, in the zone in which the occurrence opened.'),
+            ('opened_at', 'When it was opened.'),
+            ('opens_at', 'From when on it takes answers.'),
+            ('operation_id', 'Number of the operation.'),
+            ('organisation_id', 'The organisation to which the row belongs.'),
+            ('patient_id', 'Number of the patient.'),
+            ('paused_until', 'Until when it rests.'),
+            ('pending', 'How many enrolments were being worked on, and are compared next time.'),
+            ('pid', 'Its process.'),
+            ('position', 'Its place in the chain, from 1.'),
+            ('previewed_at', 'When it was previewed.'),
+            ('previewed_by', 'Who previewed it.'),
+            ('program_id', 'Number of the program.'),
+            ('protocol_id', 'Number of the protocol.'),
+            ('published_at', 'When it was published.'),
+            ('published_by', 'Who published it.'),
+            ('raised_at', 'When it was raised.'),
+            ('reason', 'Why, in words.'),
+            ('reason_code', 'Why, as a code.'),
+            ('received_at', 'When it came in, by the database''s clock.'),
+            ('recorded_at', 'When it was written: what an answer as known earlier leaves out.'),
+            ('recorded_by', 'Who recorded it.'),
+            ('repaired_at', 'When it was mended; null while it is not.'),
+            ('request_hash', 'Hash of the request, so that another one under the same key is refused.'),
+            ('resolution', 'How it ended.'),
+            ('review_on', 'When somebody must look at it again.'),
+            ('rule_key', 'The rule''s key within the activity.'),
+            ('scope', 'For whom it is.'),
+            ('scope_id', 'Number of what the scope names; null for everybody.'),
+            ('sealed_at', 'When it was sealed.'),
+            ('seen_at', 'When it was last seen alive.'),
+            ('seen_switch_number', 'The last decision on the protocol''s timeline that the preview knew.'),
+            ('selection_id', 'Number of the selection.'),
+            ('sentence', 'What it does, in words.'),
+            ('set_aside', 'Whether it was set aside instead of stored.'),
+            ('severity', 'Red, orange or grey.'),
+            ('slot', 'The label of the window within its date.'),
+            ('source', 'From where it comes.'),
+            ('sqlstate', 'The database''s code of the failure, if it was one of the database.'),
+            ('started_at', 'When it began.'),
+            ('started_by', 'Who began it.'),
+            ('starts_at', 'From when on there is work for it.'),
+            ('state', 'In which state.'),
+            ('subject', 'About what it was decided.'),
+            ('switch_id', 'Number of the switch.'),
+            ('taken_at', 'When it was measured, as the device says.'),
+            ('target_protocol_id', 'Where a move leads.'),
+            ('timing_hash', 'Hash of what matters to schedules; equal hashes draw no generation.'),
+            ('title', 'The name that people read.'),
+            ('total', 'How many enrolments it concerns, as counted when it began.'),
+            ('type', 'What the event says.'),
+            ('unit', 'Of the value, in UCUM; empty for answers.'),
+            ('until_at', 'Up to this instant, which is not part of it.'),
+            ('until_enrolment_id', 'The walk ends with this enrolment.'),
+            ('updated_at', 'When it last changed.'),
+            ('value', 'The value.'),
+            ('version_number', 'Number of the version within its protocol.'),
+            ('walked', 'Whether everybody was compared.'),
+            ('withdrawn_at', 'When it was withdrawn.'),
+            ('withdrawn_by', 'Who withdrew it.'),
+            ('worker_id', 'Name of the worker.'),
+            ('zone', 'An IANA time zone.'),
+            ('zone_data_version', 'The release of the time zone data that was used.')
+        ) w (attname, meaning)
+        join pg_attribute a on a.attname = w.attname and not a.attisdropped
+        join pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'p') and not c.relispartition
+        where c.relnamespace = 'public'::regnamespace
+            and c.relname not like 'procrastinate%'
+            and col_description(c.oid, a.attnum) is null
+    loop
+        execute format('comment on column %I.%I is %L', found.relname, found.attname, found.meaning);
+    end loop;
+end
+$$;
