@@ -21,8 +21,9 @@ def verify_further(
     """The verifying operation's check is a slice further, or the operation has ended; returns its state.
 
     Drift that the check finds is repaired and kept as evidence, and the operation ends with exceptions. Idempotent;
-    several workers may call it at once. None, and nothing is compared, while judging catches up after nobody judged for
-    a while: what is on its way to being decided is no drift. Locks: as the check's slices, its repair, the operation's row.
+    several workers may call it at once. None, and nothing is compared, while judging catches up after nobody judged
+    for a while: what is on its way to being decided is no drift. Locks: as the check's slices, its repair, the
+    operation's row.
     """
     check = _check_of(database, organisation_id, operation)
     if check.ended_at is None:
@@ -42,6 +43,11 @@ def verify_further(
     return conclude(
         database, organisation_id=organisation_id, operation=operation, checked=check.checked, drifted=drifted
     )
+
+
+def _is_judging_behind(database: Database, organisation_id: int) -> bool:
+    with database.transaction(organisation_id, read_only=True) as connection:
+        return judgement_store.is_behind(connection, organisation_id=organisation_id, patience=PATIENCE)
 
 
 def _check_of(database: Database, organisation_id: int, operation: Recalculation) -> CheckRun:
