@@ -1,13 +1,11 @@
 """The check after a switch: a recalculation has succeeded only when everybody it concerns was recomputed from facts."""
 
-from lockstep.domain.check import PATIENCE
 from lockstep.domain.operation import OperationState
 from lockstep.domain.switch import SwitchKind
 from lockstep.engine.check import CheckRun, Memory, check_slice, finish, get_check, list_drifts, start_check
 from lockstep.engine.recalculation import conclude
 from lockstep.engine.repair import repair, waits_for_judging
 from lockstep.store import check as store
-from lockstep.store import judgement as judgement_store
 from lockstep.store import timeline as facts_store
 from lockstep.store.database import Database, is_taken
 from lockstep.store.recalculation import Recalculation
@@ -17,19 +15,15 @@ ACTOR = "verification"
 
 def verify_further(
     database: Database, *, organisation_id: int, operation: Recalculation, size: int, memory: Memory
-) -> OperationState | None:
+) -> OperationState:
     """The verifying operation's check is a slice further, or the operation has ended; returns its state.
 
     Drift that the check finds is repaired and kept as evidence, and the operation ends with exceptions. Idempotent;
-    several workers may call it at once. None, and nothing is compared, while judging catches up after nobody judged
-    for a while: what is on its way to being decided is no drift. Locks: as the check's slices, its repair, the
-    operation's row.
+    several workers may call it at once. Locks: as the check's slices, its repair, the operation's row.
     """
     check = _check_of(database, organisation_id, operation)
     if check.ended_at is None:
         if not check.walked:
-            if _is_judging_behind(database, organisation_id):
-                return None
             check_slice(database, organisation_id=organisation_id, check_id=check.check_id, size=size, memory=memory)
             return OperationState.VERIFYING
         finish(database, organisation_id=organisation_id, check_id=check.check_id, actor=ACTOR)
@@ -43,11 +37,6 @@ def verify_further(
     return conclude(
         database, organisation_id=organisation_id, operation=operation, checked=check.checked, drifted=drifted
     )
-
-
-def _is_judging_behind(database: Database, organisation_id: int) -> bool:
-    with database.transaction(organisation_id, read_only=True) as connection:
-        return judgement_store.is_behind(connection, organisation_id=organisation_id, patience=PATIENCE)
 
 
 def _check_of(database: Database, organisation_id: int, operation: Recalculation) -> CheckRun:
