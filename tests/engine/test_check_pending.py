@@ -8,6 +8,7 @@ import pytest
 
 from lockstep.domain.drift import DriftKind
 from lockstep.engine.outage import beat
+from lockstep.engine.patient import change_zone
 from lockstep.engine.pause import pause
 from lockstep.proof.small_world import weighed, weights
 from lockstep.store.database import Database
@@ -131,3 +132,18 @@ def test_a_correction_of_what_came_late_stays_right(world: Checked) -> None:
     world.record(weighed("bram", "2", MORNING), at=JUDGED_AT + LATER)
     assert world.ask("select state from occurrence_correction") == [("fulfilled",)]
     assert world.check().drifted == 0
+
+
+def test_what_was_fulfilled_before_an_outage_is_not_asked_again_by_a_later_fact(world: Checked) -> None:
+    taken = MORNING + DAY
+    world.record(weighed("bram", "2", taken), at=taken)
+    world.show_alive(taken)
+    # The outage keeps the window open on the timeline, beyond the close that was stored with the decision.
+    world.set_clock(taken + timedelta(hours=4))
+    assert beat(world.database, organisation_id=world.organisation_id, source="test") is not None
+    (patient_id,) = world.ask(f"select patient_id from enrolment where enrolment_id = {world.bram}")[0]
+    change_zone(
+        world.database, organisation_id=world.organisation_id, patient_id=patient_id, zone="Europe/Berlin", actor="t"
+    )
+    assert world.ask(f"select on_date::text from agenda where enrolment_id = {world.bram}") == [("2026-03-05",)]
+    assert [each for each in world.now_drifting() if each.enrolment_id == world.bram] == []

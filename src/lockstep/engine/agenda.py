@@ -70,7 +70,8 @@ def bring_in_step(
         connection,
         organisation_id=organisation_id,
         enrolment_ids=ids,
-        closes_after=min(floors.values(), default=now),
+        # Stored as decided, not as outages since have extended it.
+        closes_after=min(floors.values(), default=now) - _lasting(outages),
     )
     cohorts = store.ensure_cohorts(
         connection,
@@ -97,6 +98,10 @@ def bring_in_step(
         decided,
     )
     return len(known)
+
+
+def _lasting(outages: Sequence[Span]) -> timedelta:
+    return sum((outage.until_at - outage.from_at for outage in outages if outage.until_at), start=timedelta())
 
 
 @dataclass(frozen=True, slots=True)
