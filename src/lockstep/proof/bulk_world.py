@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from lockstep.domain.cohort import NEVER
 from lockstep.domain.content import Content
 from lockstep.domain.protocol import parse
 from lockstep.engine.chunk import Memory
@@ -64,7 +65,7 @@ class BulkWorld:
         at: datetime = now(connection)
         values: dict[str, Any] = {
             "organisation_id": self.organisation_id, "program_id": self.program_id, "protocol_id": protocol_id,
-            "prefix": f"{key}-", "count": count, "zones": zones, "at": at,
+            "prefix": f"{key}-", "count": count, "zones": zones, "at": at, "never": NEVER,
             "anchor_days": min(ANCHOR_DAYS, max(1, count // JOIN_A_DAY)),
         }  # fmt: skip
         patients = _span(connection, "insert_patients", values, count)

@@ -92,7 +92,7 @@ select
     k.cohort_id,
     %(at)s,
     %(protocol_id)s,
-    '1970-01-01',
+    %(never)s,
     %(at)s
 from enrolment e
 join patient_zone z

@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
 from lockstep.domain.measurement import Measurement, Outcome
 from lockstep.engine.measurement import record_measurement, record_measurements
 from lockstep.proof.small_world import SmallWorld, found
-from lockstep.store import server
+from lockstep.store import server, trial
 from lockstep.store.clock import now
 from lockstep.store.database import Database
 from lockstep.store.migrate import migrate
@@ -109,7 +110,7 @@ def values(patients: int, taken_at: datetime, *, seed: int = 1) -> list[Measurem
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one client saw: outcomes, seconds of each request, when it began and ended (system-wide clock), its CPU seconds."""
+    """What one client saw: outcomes, seconds of each request, begin and end (system-wide clock), its CPU seconds."""
 
     outcomes: Counter[str]
     took: list[float]
@@ -139,11 +140,21 @@ def send(url: str, organisation_id: int, items: Sequence[Measurement], batch: in
         return Part(outcomes, took, began, time.monotonic(), time.process_time() - cpu)
 
 
+def meeting_pool(count: int) -> ProcessPoolExecutor:
+    """So many processes that take their first work when all of them have started: none measures another's start."""
+    context = get_context("spawn")
+    return ProcessPoolExecutor(count, mp_context=context, initializer=_meet, initargs=(context.Barrier(count),))
+
+
+def _meet(others: Barrier) -> None:
+    others.wait()
+
+
 def measure(url: str, organisation_id: int, items: Sequence[Measurement], *, clients: int, batch: int) -> Figures:
     """The figures of sending the items from so many processes at once; each patient's come through one of them."""
     before = _counts(url, organisation_id)
     shares = [[item for item in items if int(item.patient[1:]) % clients == number] for number in range(clients)]
-    with ProcessPoolExecutor(clients, mp_context=get_context("spawn")) as pool:
+    with meeting_pool(clients) as pool:
         parts = list(pool.map(send, [url] * clients, [organisation_id] * clients, shares, [batch] * clients))
     seconds = max(part.ended for part in parts) - min(part.began for part in parts)
     outcomes: Counter[str] = Counter()
@@ -195,6 +206,7 @@ def run(
         say(f"loaded {patients} patients in {time.perf_counter() - started:.1f} s")
         with database.transaction(world.organisation_id) as connection:
             taken_at = now(connection).astimezone(UTC)
+    trial.settle(url)
     made = values(patients, taken_at)
     one_by_one, rest = made[:singles], made[singles:]
     return [

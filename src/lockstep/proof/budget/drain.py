@@ -96,7 +96,7 @@ def conclude_all(stage: Stage) -> None:
 
 
 def shift(stage: Stage, group: Group, *, days: int) -> Run:
-    """The bare update of the same rows, in chunks of the same size, by two processes with half of the enrolments each."""
+    """The bare update of the same rows, in chunks of the same size, by two processes, half of the enrolments each."""
     half = (group.first_id - 1 + group.last_id) // 2
     parts = [(group.first_id - 1, half), (half, group.last_id)]
     works = [(shifts, (group.organisation_id, after, until, days)) for after, until in parts]

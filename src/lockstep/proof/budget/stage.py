@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from lockstep.proof.budget.load import Load
 from lockstep.proof.budget.load import Order as LoadOrder
 from lockstep.proof.bulk_world import BulkWorld, Group
 from lockstep.proof.crew import Crew
+from lockstep.proof.ingestion import meeting_pool
 from lockstep.proof.world import accept, preview_publication
 from lockstep.store.database import Database
 
@@ -45,9 +45,7 @@ class Stage:
     world: BulkWorld
     options: Options
     say: Callable[[str], None]
-    pool: ProcessPoolExecutor = field(
-        default_factory=lambda: ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn"))
-    )
+    pool: ProcessPoolExecutor = field(default_factory=lambda: meeting_pool(WORKERS))
     groups: dict[str, Group] = field(default_factory=dict)
     turns: dict[str, int] = field(default_factory=dict)
     worker_mb: list[float] = field(default_factory=list)
