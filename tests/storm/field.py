@@ -175,9 +175,7 @@ class Field:
             " end if; return null; end $$"
         )
         self.run("drop trigger if exists slow_down on agenda_head")
-        self.run(
-            "create trigger slow_down after update on agenda_head for each statement execute function slow_down()"
-        )
+        self.run("create trigger slow_down after update on agenda_head for each statement execute function slow_down()")
 
     def speed_up(self) -> None:
         """Chunks take the time they need."""
@@ -241,8 +239,11 @@ class Field:
 
     def until_all_ended(self, seconds: float = 60) -> None:
         """Every operation has ended."""
-        query = "select count(*) from operation where ended_at is null"
-        until(lambda: self.one(query) == 0, what="every operation ended", seconds=seconds, transient=AWAY)
+        query = "select operation_id, kind, state from operation where ended_at is null"
+        try:
+            until(lambda: not self.all(query), what="every operation ended", seconds=seconds, transient=AWAY)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.all(query)}\n{self.log()[-3000:]}") from error
 
     def one(self, query: str, values: list[Any] | None = None) -> Any:
         """The first column of the first row, as a superuser sees it."""
@@ -266,7 +267,7 @@ class Field:
 
 
 def activities(days: int) -> list[dict[str, Any]]:
-    """A weight every so many days, nearly all day long, and a girth in the morning of every day, which may be missed."""
+    """A weight every so many days, nearly all day long, and a girth every morning, which may be missed."""
     missed = {"key": "missed", "kind": "missed", "in_a_row": 1, "severity": "grey"}
     return [
         activity(schedule=every(days, ("day", "00:00", "23:59")), grace="0 min"),

@@ -210,8 +210,7 @@ def require_calm(field: Field, history: Sequence[Entry] = ()) -> None:
 def require_conserved(field: Field) -> None:
     """S14: the patients on the protocols are those enrolled and not discharged, in one snapshot."""
     on_protocols, enrolled = field.all(
-        "select (select count(*) from agenda_head),"
-        " (select count(*) from enrolment) - (select count(*) from discharge)"
+        "select (select count(*) from agenda_head), (select count(*) from enrolment) - (select count(*) from discharge)"
     )[0]
     assert on_protocols == enrolled, f"{on_protocols} on protocols, {enrolled} enrolled"
 
@@ -240,7 +239,8 @@ def require_kept(field: Field, history: Sequence[Entry]) -> None:
         elif outcomes["set aside"]:
             assert identifier in aside, identifier
         elif outcomes["refused"]:
-            assert identifier not in stored and identifier not in aside, identifier
+            assert identifier not in stored, identifier
+            assert identifier not in aside, identifier
     assert stored.keys() | aside <= by_identifier.keys(), "nothing is there that was not sent"
     outcomes = Counter(each.outcome for each in history)
     assert not outcomes[None], "every client was answered in the end"
@@ -256,7 +256,8 @@ def require_ended_once(field: Field) -> None:
         " where o.kind = 'recalculation' group by 1, 2"
     )
     for operation_id, state, ended in field.all(query):
-        assert (state, ended) == ("succeeded", 1), f"operation {operation_id} is {state}, ended {ended} times"
+        told = f"operation {operation_id} is {state}, ended {ended} times"
+        assert (state, ended) == ("succeeded", 1), f"{told}: {drifts(field)}\n{field.log()[-1500:]}"
 
 
 def require_audited(field: Field) -> None:

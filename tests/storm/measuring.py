@@ -23,7 +23,7 @@ STRANGER = "nobody"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Whose measurements a client sends, and how many requests a second at most; `ahead` is how far its clock is off."""
+    """Whose measurements a client sends, at most how many requests a second, and how far its clock is `ahead`."""
 
     url: str
     organisation_id: int

@@ -1,4 +1,4 @@
-"""Patients come and go while they are switched: each ends where the facts put it, and nobody is lost in any snapshot."""
+"""Patients come and go while they are switched: each ends where the facts put it, nobody is lost in any snapshot."""
 
 import threading
 from dataclasses import replace

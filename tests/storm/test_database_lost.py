@@ -1,4 +1,4 @@
-"""The database stops in the middle, or cuts everybody off: all go on by themselves, and nothing acknowledged is lost."""
+"""The database stops, or cuts everybody off: all go on by themselves, and nothing acknowledged is lost."""
 
 import time
 

@@ -8,8 +8,16 @@ from tests.worker.processes import until
 
 UTC_GIRTHS = """
     select
-        e.enrolment_id,
-        o.state,
+        coalesce(
+            (
+                select k.state from occurrence_correction k
+                where (k.enrolment_id, k.activity_key, k.on_date, k.slot)
+                    = (o.enrolment_id, o.activity_key, o.on_date, o.slot)
+                order by k.number desc
+                limit 1
+            ),
+            o.state
+        ) as state,
         exists (
             select from measurement m
             where m.patient_id = e.patient_id
@@ -39,7 +47,7 @@ def girths(field: Field, opens_at: datetime, judge_at: datetime) -> list[tuple[s
         found = admin.execute(
             UTC_GIRTHS.encode(), {"opens_at": opens_at, "judge_at": judge_at, "on": opens_at.date()}
         ).fetchall()
-    return [(row[1], row[2]) for row in found]
+    return [(row[0], row[1]) for row in found]
 
 
 def require_decided(found: list[tuple[str | None, bool]]) -> None:

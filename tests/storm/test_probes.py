@@ -1,4 +1,4 @@
-"""Whoever reads patients while they are switched sees the former version or the new one, never the former one after it."""
+"""Whoever reads patients during a switch sees the former version or the new one, never the former one after it."""
 
 from tests.storm.field import Field
 from tests.storm.invariants import require_calm

@@ -54,8 +54,12 @@ def test_fifty_heads_are_locked(field: Field) -> None:
         others = measuring.answered(asked_after=held)
         hold_for(HOLD_SECONDS, held)
         assert field.behind(accepted) == len(held_ids)
-        assert field.one("select count(*) from operation where ended_at is not null and switch_id = %s",
-                         [accepted.switch_id]) == 0, "it has not ended while fifty are behind"
+        assert (
+            field.one(
+                "select count(*) from operation where ended_at is not null and switch_id = %s", [accepted.switch_id]
+            )
+            == 0
+        ), "it has not ended while fifty are behind"
         assert measuring.answered(asked_after=held)[0] > others[0], "patients whose heads are free are served"
         assert not [each for each in measuring.failures() if each.client == 0]
     released = time.monotonic()
