@@ -52,3 +52,15 @@ def test_the_example_of_the_format_is_a_protocol() -> None:
         )
         made = re.sub(r"- \{key: heavy.*\n.*", f"- {rule}", unit)
         assert len(read_text(made, format="yaml").activities[0].rules) == 1, rule
+
+
+def test_the_map_of_nouns_is_that_of_the_files() -> None:
+    page = (ROOT / "README.md").read_text()
+    strata = ("domain", "store", "engine", "worker", "cli")
+    table = page.split("| noun |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| ([a-z ]+) \|(.*)\|$", table, re.MULTILINE)
+    assert len(rows) > 20
+    for noun, cells in rows:
+        shown = [cell.strip() == "●" for cell in cells.split("|")]
+        name = noun.replace(" ", "_")
+        assert shown == [(ROOT / "src" / "lockstep" / each / f"{name}.py").exists() for each in strata], noun

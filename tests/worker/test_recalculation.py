@@ -55,9 +55,7 @@ def run(recalculating: Recalculating, most: int = 500) -> int:
 def states(admin: psycopg.Connection) -> list[str]:
     return [
         row[0]
-        for row in admin.execute(
-            "select state from operation where kind = 'recalculation' order by operation_id"
-        )
+        for row in admin.execute("select state from operation where kind = 'recalculation' order by operation_id")
     ]
 
 
