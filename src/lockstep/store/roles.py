@@ -28,16 +28,18 @@ def _ensure_role(connection: psycopg.Connection, role: str) -> None:
             connection.execute(sql.SQL("create role {} nologin").format(name))
     except (errors.DuplicateObject, errors.UniqueViolation):
         pass  # another database of this cluster was faster
-    if not _is_member(connection, role):
+    if not _may_act_as(connection, role):
         try:
             connection.execute(sql.SQL("grant {} to current_user").format(name))
         except (errors.UniqueViolation, errors.InternalError_):
-            if not _is_member(connection, role):  # "tuple concurrently updated": the same grant, at the same time
+            if not _may_act_as(connection, role):  # "tuple concurrently updated": the same grant, at the same time
                 raise
 
 
-def _is_member(connection: psycopg.Connection, role: str) -> bool:
-    row = connection.execute("select pg_has_role(current_user, %s, 'member')", [role]).fetchone()
+def _may_act_as(connection: psycopg.Connection, role: str) -> bool:
+    # Since 16 whoever creates a role without being a superuser is its member, but may not act as it.
+    right = "set" if connection.info.server_version >= 160_000 else "member"
+    row = connection.execute("select pg_has_role(current_user, %s, %s)", [role, right]).fetchone()
     return row is not None and bool(row[0])
 
 
