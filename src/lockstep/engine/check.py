@@ -16,6 +16,7 @@ from lockstep.engine.audit import record_entry
 from lockstep.engine.check_slice import Memory, examine
 from lockstep.engine.operation import advance, start
 from lockstep.store import check as store
+from lockstep.store import check_stored as stored_store
 from lockstep.store import protocol as protocol_store
 from lockstep.store import timeline as facts_store
 from lockstep.store.check import EVER, LAST_ID, Certificate, CheckRun, KeptDrift
@@ -114,7 +115,7 @@ def check_slice(
     once. Raises UnknownCheck. Locks: the check's row, after everything was read.
     """
     with database.transaction(organisation_id, read_only=True, isolation="repeatable read") as connection:
-        store.allow_thinking(connection)
+        stored_store.allow_thinking(connection)
         check = _require(connection, organisation_id, check_id)
         if check.walked or check.ended_at is not None:
             return Slice(0, 0, 0, True)
@@ -207,7 +208,7 @@ def check_enrolments(database: Database, *, organisation_id: int, enrolment_ids:
     if len(enrolment_ids) > MOST_AT_ONCE:
         raise TooMany(f"{len(enrolment_ids)} enrolments at once", mend=f"Ask for at most {MOST_AT_ONCE}.")
     with database.transaction(organisation_id, read_only=True, isolation="repeatable read") as connection:
-        store.allow_thinking(connection)
+        stored_store.allow_thinking(connection)
         return examine(
             connection,
             organisation_id=organisation_id,

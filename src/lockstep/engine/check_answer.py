@@ -10,9 +10,10 @@ from lockstep.domain.drift import Drift, DriftKind
 from lockstep.domain.occurrence import Fate, Occurrence
 from lockstep.domain.rule import Missed
 from lockstep.domain.timeline import World
-from lockstep.store import check as store
+from lockstep.store import check_stored as stored_store
 from lockstep.store import timeline as facts_store
-from lockstep.store.check import EVER, Measured, Past, Sampled
+from lockstep.store.check import EVER
+from lockstep.store.check_stored import Measured, Past, Sampled
 from lockstep.store.database import Connection
 
 _LONGEST_WINDOW = timedelta(days=50)
@@ -48,7 +49,7 @@ class _Answers:
 
     def measured(self, questions: Sequence[tuple[Question, Demand]]) -> Iterator[Drift]:
         """Occurrences for which enough was measured, but that were missed or are not decided."""
-        hits = store.list_measured(
+        hits = stored_store.list_measured(
             self._connection, organisation_id=self._organisation_id, questions=[each for each, _ in questions]
         )
         asked = {id(each): demanded for each, demanded in questions}
@@ -152,7 +153,9 @@ class _Answers:
         }
         if not wanted:
             return
-        sampled = store.list_open_samples(self._connection, organisation_id=self._organisation_id, wanted=list(wanted))
+        sampled = stored_store.list_open_samples(
+            self._connection, organisation_id=self._organisation_id, wanted=list(wanted)
+        )
         oldest = min((on for each in sampled.values() for on, _ in each.keys), default=self._period.now.date())
         history = self._history(
             {(enrolment_id, key) for enrolment_id, key, _ in wanted},
@@ -192,7 +195,7 @@ class _Answers:
 
     def _history(self, wanted: set[tuple[int, str]], since_at: datetime) -> dict[tuple[int, str], list[Past]]:
         since_on: date = max(since_at, EVER).date()
-        return store.list_history(
+        return stored_store.list_history(
             self._connection, organisation_id=self._organisation_id, wanted=wanted, since_on=since_on
         )
 

@@ -16,9 +16,10 @@ from lockstep.domain.drift import Drift
 from lockstep.domain.switch import SwitchKind, ZoneSpan, zone_at
 from lockstep.domain.timeline import Assigned, EnrolmentFacts, Span, World, assignments
 from lockstep.engine.check_answer import answer
-from lockstep.store import check as store
+from lockstep.store import check_stored as stored_store
 from lockstep.store import timeline as facts_store
-from lockstep.store.check import EVER, Listing, Subject
+from lockstep.store.check import EVER
+from lockstep.store.check_stored import Listing, Subject
 from lockstep.store.clock import now as clock_now
 from lockstep.store.database import Connection
 
@@ -129,7 +130,7 @@ class _Slice:
 
     def _load(self) -> None:
         key: dict[str, Any] = {"organisation_id": self._organisation_id}
-        self._subjects = store.list_subjects(self._connection, **key, enrolment_ids=self._ids)
+        self._subjects = stored_store.list_subjects(self._connection, **key, enrolment_ids=self._ids)
         apart = [subject.enrolment_id for subject in self._subjects if subject.apart]
         begun = EVER if self._since_at is None else self._since_at - _EVENTS_REACH
         self._own = facts_store.load_enrolments(
@@ -142,19 +143,21 @@ class _Slice:
         outages_since_at = EVER if self._since_at is None else self._since_at - _OUTAGES_REACH
         outages = facts_store.load_outages(self._connection, **key, since_at=outages_since_at)
         slack = sum((each.until_at - each.from_at for each in outages if each.until_at), start=timedelta())
-        seen_at = store.find_seen(self._connection, **key)
+        seen_at = stored_store.find_seen(self._connection, **key)
         horizon_at = None if seen_at is None else min(self._now - PATIENCE, seen_at - timedelta(microseconds=1))
         self._period = Period(self._since_at, self._now, horizon_at, slack)
         self._outages = outages
         self._memory.enter(self._world, outages, self._since_at, self._organisation_id)
-        self._unfinished = store.list_unfinished_generations(self._connection, **key)
+        self._unfinished = stored_store.list_unfinished_generations(self._connection, **key)
         relevant = {
             switch.selection_id
             for protocol in self._world.values()
             for switch in protocol.switches
             if switch.selection_id is not None
         }
-        self._members = store.list_members(self._connection, **key, enrolment_ids=self._ids, selection_ids=relevant)
+        self._members = stored_store.list_members(
+            self._connection, **key, enrolment_ids=self._ids, selection_ids=relevant
+        )
 
     # -- who shares all facts
 
@@ -194,7 +197,9 @@ class _Slice:
         wanted = {_cohort(group.facts, self._now) for group in groups} - self._memory.cohorts.keys()
         if wanted:
             self._memory.cohorts.update(
-                store.list_cohorts(self._connection, organisation_id=self._organisation_id, wanted=sorted(wanted))
+                stored_store.list_cohorts(
+                    self._connection, organisation_id=self._organisation_id, wanted=sorted(wanted)
+                )
             )
 
     # -- what is stored of each group
@@ -202,9 +207,9 @@ class _Slice:
     def _stored(self, groups: Mapping[tuple[Any, ...], Members]) -> list[Stored]:
         key: dict[str, Any] = {"organisation_id": self._organisation_id, "enrolment_ids": self._ids}
         since_at = None if self._since_at is None else self._since_at - self._period.slack
-        rows = store.list_rows(self._connection, **key)
-        decided = store.list_decided(self._connection, **key, since_at=since_at)
-        alerts = store.list_alerts(self._connection, **key, since_at=since_at)
+        rows = stored_store.list_rows(self._connection, **key)
+        decided = stored_store.list_decided(self._connection, **key, since_at=since_at)
+        alerts = stored_store.list_alerts(self._connection, **key, since_at=since_at)
         group_of = {
             subject.enrolment_id: number for number, group in enumerate(groups.values()) for subject in group.subjects
         }

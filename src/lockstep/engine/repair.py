@@ -20,8 +20,10 @@ from lockstep.engine.check_slice import Memory, examine
 from lockstep.store import agenda as agenda_store
 from lockstep.store import alert as alert_store
 from lockstep.store import check as store
+from lockstep.store import check_stored as stored_store
 from lockstep.store import timeline as facts_store
-from lockstep.store.check import EVER, Correction, Past
+from lockstep.store.check import EVER
+from lockstep.store.check_stored import Correction, Past
 from lockstep.store.clock import now as clock_now
 from lockstep.store.database import Connection, Database
 
@@ -169,10 +171,10 @@ class _Repair:
             return
         on, slot = date.fromisoformat(cast(str, drift.found["on"])), cast(str, drift.found["slot"])
         name = (drift.enrolment_id, drift.activity_key)
-        history = store.list_history(self._connection, **self._key, wanted=[name], since_on=on)[name]
+        history = stored_store.list_history(self._connection, **self._key, wanted=[name], since_on=on)[name]
         number = next(past.corrections for past in history if past.key == (on, slot)) + 1
         correction = Correction(*name, on, slot, number, expected["state"], expected.get("measurement_id"))
-        store.save_corrections(self._connection, **self._key, corrections=[correction], recorded_at=self._now)
+        stored_store.save_corrections(self._connection, **self._key, corrections=[correction], recorded_at=self._now)
         if expected["state"] != OccurrenceState.MISSED:
             alert_store.lower_missed(self._connection, **self._key, keys=[(*name, on, slot)], updated_at=self._now)
 
@@ -240,7 +242,7 @@ class _Repair:
     def _rows(self, enrolment_id: int, cohort_id: int, before: Mapping[str, Row]) -> list[Row]:
         activities = self._demands[enrolment_id].activities
         names = [(enrolment_id, key) for key in activities]
-        history = store.list_history(
+        history = stored_store.list_history(
             self._connection, **self._key, wanted=names, since_on=(self._now - _LONGEST_RUN).date()
         )
         rows = []
