@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from lockstep.cli.main import app
 from lockstep.store.database import Database
 from lockstep.worker.recalculation import Recalculating
+from lockstep.worker.verification import Verifying
 
 Lockstep = Callable[..., Result]
 
@@ -58,8 +59,8 @@ def settle(database: Database) -> Callable[[], None]:
     """Does what a worker would do about recalculations, until nothing is left."""
 
     def until_done() -> None:
-        duty = Recalculating(database)
-        while duty.run():
+        recalculating, verifying = Recalculating(database), Verifying(database)
+        while recalculating.run() or verifying.run():
             pass
 
     return until_done

@@ -8,6 +8,7 @@ from lockstep.cli import (
     agenda,
     audit,
     budget,
+    check,
     demo,
     enrolment,
     measurement,
@@ -41,6 +42,7 @@ for noun, commands in (
     ("measurement", measurement.app),
     ("recalculate", recalculate.app),
     ("audit", audit.app),
+    ("check", check.app),
 ):
     app.add_typer(commands, name=noun)
 app.command("budget")(budget.budget)

@@ -16,7 +16,7 @@ from lockstep.worker.duty import Duty
 from lockstep.worker.judgement import Judging
 from lockstep.worker.recalculation import Recalculating
 from lockstep.worker.turns import do_each
-from lockstep.worker.verification import Verifying
+from lockstep.worker.verification import Checking, Verifying
 
 WOKEN = frozenset({"recalculation", "changes"})
 """Duties with more to do when a switch was accepted."""
@@ -37,6 +37,7 @@ def all_duties(database: Database, *, worker_id: str, beats: bool) -> list[Duty]
         Duty("judgement", 0.2, Judging(database).run),
         Duty("verification", 0.2, Verifying(database).run),
         Duty("pauses", 1.0, lambda: _each(database, Waiting.RECALCULATION, resuming(database, worker_id))),
+        Duty("check", 5.0, Checking(database).run),
         Duty("seal", 0.5, lambda: _each(database, Waiting.SEAL, sealing(database))),
         Duty("sweep", 5.0, Sweeping(database).run),
         Duty("set aside", 5.0, lambda: _each(database, Waiting.RETRY, retrying(database))),
