@@ -238,10 +238,10 @@ class Field:
         )
 
     def until_all_ended(self, seconds: float = 60) -> None:
-        """Every operation has ended."""
-        query = "select operation_id, kind, state from operation where ended_at is null"
+        """Every recalculation has ended; the check that walks through everybody within a day goes on."""
+        query = "select operation_id, state from operation where kind = 'recalculation' and ended_at is null"
         try:
-            until(lambda: not self.all(query), what="every operation ended", seconds=seconds, transient=AWAY)
+            until(lambda: not self.all(query), what="every recalculation ended", seconds=seconds, transient=AWAY)
         except AssertionError as error:
             raise AssertionError(f"{error}: {self.all(query)}\n{self.log()[-3000:]}") from error
 

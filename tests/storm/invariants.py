@@ -283,5 +283,12 @@ def _inspected(field: Field) -> Inspected:
 
 
 def drifts(field: Field) -> list[tuple[Any, ...]]:
-    """Some of what the check found."""
-    return field.all("select enrolment_id, activity_key, kind, expected, found from drift order by drift_id limit 5")
+    """What checks found so far, by kind with an example, and how operations ended."""
+    found = field.all(
+        "select check_id, kind, activity_key, count(*), min(expected::text), min(found::text) from drift"
+        " group by 1, 2, 3 order by 1, 2, 3"
+    )
+    ends = (
+        "select operation_id, type, data from operation_event where type like 'operation.succeeded%%' order by event_id"
+    )
+    return found + field.all(ends, [])
