@@ -25,7 +25,9 @@ def users(server_url: str) -> Iterator[tuple[str, str, str]]:
         # The cluster may have the roles from other tests: then they are granted, as the handbook says.
         for role in ROLES:
             if connection.execute("select from pg_roles where rolname = %s", [role]).rowcount:
-                connection.execute(sql.SQL("grant {} to {} with admin option").format(*map(sql.Identifier, (role, admin))))
+                connection.execute(
+                    sql.SQL("grant {} to {} with admin option").format(*map(sql.Identifier, (role, admin)))
+                )
         connection.execute(sql.SQL("create database {} owner {}").format(*map(sql.Identifier, (name, admin))))
         yield admin, runner, name
         drop(server_url, name)
@@ -34,9 +36,7 @@ def users(server_url: str) -> Iterator[tuple[str, str, str]]:
             connection.execute(sql.SQL("drop role {}").format(sql.Identifier(user)))
 
 
-def test_an_owner_who_may_create_roles_migrates_and_a_member_runs(
-    server_url: str, users: tuple[str, str, str]
-) -> None:
+def test_an_owner_who_may_create_roles_migrates_and_a_member_runs(server_url: str, users: tuple[str, str, str]) -> None:
     admin, runner, name = users
     url = with_database(server_url, name)
     own = conninfo.make_conninfo(url, user=admin, password="a")
