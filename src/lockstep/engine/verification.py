@@ -1,5 +1,6 @@
 """The check after a switch: a recalculation has succeeded only when everybody it concerns was recomputed from facts."""
 
+from lockstep.domain.drift import Drift, DriftKind
 from lockstep.domain.operation import OperationState
 from lockstep.domain.switch import SwitchKind
 from lockstep.engine.check import CheckRun, Memory, check_slice, finish, get_check, list_drifts, start_check
@@ -32,11 +33,22 @@ def verify_further(
     if check.drifted:
         found = list_drifts(database, organisation_id=organisation_id, check_id=check.check_id)
         # Judging that is late, after a time in which nothing ran, is no fault of the switch.
-        drifted = len({each.drift.enrolment_id for each in found if not waits_for_judging(each.drift)})
+        drifted = len({each.drift.enrolment_id for each in found if not _is_late_judging(each.drift)})
         repair(database, organisation_id=organisation_id, check_id=check.check_id, actor=ACTOR)
     return conclude(
         database, organisation_id=organisation_id, operation=operation, checked=check.checked, drifted=drifted
     )
+
+
+def _is_late_judging(drift: Drift) -> bool:
+    """Whether judging will set it right by itself: what was missed is decided, what an outage met is made longer."""
+    if waits_for_judging(drift):
+        return True
+    expected, found = drift.expected, drift.found
+    if drift.kind is not DriftKind.STALE_AGENDA or expected is None or found is None:
+        return False
+    same = all(expected.get(name) == found.get(name) for name in ("on", "slot", "opens_at"))
+    return same and str(expected.get("closes_at")) > str(found.get("closes_at"))
 
 
 def _check_of(database: Database, organisation_id: int, operation: Recalculation) -> CheckRun:
