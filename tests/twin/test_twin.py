@@ -19,6 +19,8 @@ from lockstep.store.database import Database
 
 EXAMPLES = int(os.environ.get("LOCKSTEP_TWIN_EXAMPLES", "60"))
 """How many histories: the default takes a minute on two cores; hundreds, with --hypothesis-seed, find more."""
+CHANCE = "LOCKSTEP_TWIN_EXAMPLES" in os.environ
+"""The long form draws anew each time; the short one repeats its histories, so that a red run names a change."""
 
 Copies = Callable[[], tuple[Database, Clock, Callable[[], None]]]
 
@@ -60,6 +62,7 @@ def test_the_twin_and_postgresql_agree(copies: Copies) -> None:
 
     @settings(
         max_examples=EXAMPLES,
+        derandomize=not CHANCE,
         deadline=None,
         suppress_health_check=list(HealthCheck),
         phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
