@@ -37,7 +37,7 @@ def workers(url: str, count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 def until(
-    condition: Callable[[], bool], *, what: str, seconds: float = 60, transient: tuple[type[Exception], ...] = ()
+    condition: Callable[[], bool], *, what: str, seconds: float = 180, transient: tuple[type[Exception], ...] = ()
 ) -> float:
     """Returns as soon as the condition holds, with the seconds it took; fails with `what` after a generous bound."""
     begun = time.monotonic()

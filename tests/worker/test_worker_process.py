@@ -16,6 +16,10 @@ from lockstep.store.migrate import migrate
 PATIENTS = 3_000
 
 
+# Real processes, and every switch ends with a check of everybody: on two busy cores that takes a while.
+pytestmark = pytest.mark.timeout(400)
+
+
 def behind(admin: psycopg.Connection, generation: int) -> int:
     row = admin.execute("select count(*) from agenda_head where generation < %s", [generation]).fetchone()
     assert row is not None
