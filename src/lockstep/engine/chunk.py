@@ -338,7 +338,7 @@ def _count_earlier(
     found = store.list_taken_before(connection, organisation_id=organisation_id, ids=ids, asked=list(asked.items()))
     if not found:
         return
-    occurrences = {(each.activity_key, each.key, each.opens_at): each for each in asked}
+    occurrences = {(each.activity_key, each.key, each.opens_at, each.closes_at): each for each in asked}
     rows = agenda_store.list_rows(
         connection,
         organisation_id=organisation_id,
@@ -350,7 +350,7 @@ def _count_earlier(
     decisions: list[agenda_store.Decision] = []
     for enrolment_id, activity_key, taken in found:
         row = by_key[enrolment_id, activity_key]
-        occurrence = occurrences[activity_key, row.key, row.opens_at]
+        occurrence = occurrences[activity_key, row.key, row.opens_at, row.closes_at]
         if len(taken) < occurrence.quantity:
             changed.append(replace(row, taken=len(taken)))
             continue

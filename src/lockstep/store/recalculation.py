@@ -296,6 +296,7 @@ def list_taken_before(
         "on_dates": [occurrence.on for occurrence, _ in asked],
         "slots": [occurrence.slot for occurrence, _ in asked],
         "opens_ats": [occurrence.opens_at for occurrence, _ in asked],
+        "closes_ats": [occurrence.closes_at for occurrence, _ in asked],
         "nominal_ats": [occurrence.nominal_at for occurrence, _ in asked],
         "codes": [code for _, code in asked],
     }

@@ -341,13 +341,16 @@ join unnest(
     %(on_dates)s::date[],
     %(slots)s::text[],
     %(opens_ats)s::timestamptz[],
+    %(closes_ats)s::timestamptz[],
     %(nominal_ats)s::timestamptz[],
     %(codes)s::text[]
-) as w (activity_key, on_date, slot, opens_at, nominal_at, code)
+) as w (activity_key, on_date, slot, opens_at, closes_at, nominal_at, code)
     on w.activity_key = a.activity_key
     and w.on_date = a.on_date
     and w.slot = a.slot
     and w.opens_at = a.opens_at
+    -- Asked at one instant in several zones: only the close tells them apart.
+    and w.closes_at = a.closes_at
 join enrolment e
     on e.organisation_id = a.organisation_id
     and e.enrolment_id = a.enrolment_id
