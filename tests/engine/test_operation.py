@@ -224,8 +224,8 @@ class TestAdvance:
         assert get(database, north, operation_id).state is S.SUPERSEDED
 
     def test_the_end_has_its_instant_and_its_reason(self, database: Database, clock: "Clock", north: int) -> None:
-        operation_id = begin(database, north, S.QUEUED, S.RUNNING, kind=OperationKind.IMPORT)
         clock.set(NOW)
+        operation_id = begin(database, north, S.QUEUED, S.RUNNING, kind=OperationKind.IMPORT)
         advance(database, north, operation_id, S.FAILED, reason="The file cannot be read.")
         operation = get(database, north, operation_id)
         assert (operation.ended_at, operation.reason) == (NOW, "The file cannot be read.")

@@ -11,10 +11,10 @@ _MOST_MARKS = 1000
 
 
 class Barrier:
-    """Marks, each an instant with the first transaction number not yet given then; the passed one that is the latest.
+    """Marks, each an instant with a number above every transaction that ran then; the passed one that is the latest.
 
-    Numbers of transactions only grow, so a mark is passed when the oldest transaction still running is not older than
-    the mark's number: whatever ran at its instant has ended. A transaction without a number has written nothing and
+    Numbers of transactions only grow, so a mark is passed when the oldest transaction still running is not below the
+    mark's number: whatever ran at its instant has ended. A transaction without a number has written nothing and
     locked nothing.
     """
 
@@ -25,7 +25,7 @@ class Barrier:
     def observe(self, at: datetime, *, oldest_running: int, next_to_run: int) -> datetime | None:
         """The greatest marked instant that is passed, at least `WAIT` ago; None before the first. Sets a mark at `at`.
 
-        `at` must have been read before the two numbers, so that whatever ran at it is older than `next_to_run`.
+        `at` must have been read before the two numbers, so that whatever ran at it is below `next_to_run`.
         """
         while self._marks and self._marks[0][0] + WAIT <= at and oldest_running >= self._marks[0][1]:
             self._passed_at = self._marks.popleft()[0]

@@ -59,7 +59,7 @@ class Horizon:
         To be called often, in a duty's transaction of its own: an instant passes two seconds after it was first seen.
         """
         at = clock_now(connection)
-        oldest_running, next_to_run = store.find_snapshot(connection)
+        oldest_running, next_to_run = store.find_running(connection)
         passed_at = self._barrier.observe(at, oldest_running=oldest_running, next_to_run=next_to_run)
         return store.list_horizons(connection, passed_at=passed_at) if passed_at is not None else {}
 

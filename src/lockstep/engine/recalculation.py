@@ -85,6 +85,7 @@ def begin(database: Database, *, organisation_id: int, operation: Recalculation)
             operation_id=operation.operation_id,
             ranges=_ranges(borders),
         )
+        store.note_begun(connection, organisation_id=organisation_id, operation_id=operation.operation_id)
         _advance_to_running(connection, organisation_id, operation, total)
 
 
@@ -154,8 +155,8 @@ def recalculate_chunk(
 def verify(database: Database, *, organisation_id: int, operation: Recalculation) -> bool:
     """Whether nothing is left to do: then the operation is verifying, else whatever is left is to be walked again.
 
-    No head of its scope is behind, asked again after every transaction that ran at acceptance has ended (one of
-    them may have enrolled somebody by what it read before), and after the last zone's E.
+    No head of its scope is behind, asked again after every transaction that ran when it began has ended (one of them
+    may have enrolled somebody by what it read before the acceptance was visible), and after the last zone's E.
     Idempotent. Locks: the operation's row.
     """
     key = {"organisation_id": organisation_id, "operation_id": operation.operation_id}

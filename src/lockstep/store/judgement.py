@@ -64,9 +64,9 @@ class Broken:
     enrolment_ids: Sequence[int]
 
 
-def find_snapshot(connection: Connection[Any]) -> tuple[int, int]:
-    """The oldest transaction that still runs, and the number the next one gets. Locks: none."""
-    row = connection.execute(_SQL["find_snapshot"]).fetchone()
+def find_running(connection: Connection[Any]) -> tuple[int, int]:
+    """The oldest transaction of this database that runs, and a number above all that run or have ended. Locks: none."""
+    row = connection.execute(_SQL["find_running"]).fetchone()
     assert row is not None
     return row[0], row[1]
 

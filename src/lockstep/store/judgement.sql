@@ -1,13 +1,16 @@
 -- Look-ups by key are written as lateral subqueries with a limit where the table may hardly have statistics yet (a new
 -- month's partition, the first alerts): the planner took such a table for empty and read all of it for every row.
 
--- name: find_snapshot
--- The oldest transaction that still runs, and the number the next one gets.
+-- name: find_running
+-- The oldest transaction of this database that still runs, and a number above whatever runs or has ended. A snapshot
+-- alone would not do: its own upper end is only above what has ended.
 -- Locks: none.
 select
-    pg_snapshot_xmin(s.snapshot)::text::bigint as oldest_running,
-    pg_snapshot_xmax(s.snapshot)::text::bigint as next_to_run
-from (select pg_current_snapshot() as snapshot) s;
+    coalesce(min(r.number), e.number) as oldest_running,
+    greatest(max(r.number) + 1, e.number) as next_to_run
+from (select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as number) e
+left join running_transaction r on true
+group by e.number;
 
 -- name: list_horizons
 -- Organisations with occurrences due, each with the instant until which they may be judged: ingestion was seen alive after it.

@@ -387,8 +387,13 @@ def count_exceptions(connection: Connection[Any], *, organisation_id: int, opera
     return int(row[0])
 
 
+def note_begun(connection: Connection[Any], *, organisation_id: int, operation_id: int) -> None:
+    """The operation knows the transaction in which it began, which is this one unless it knew. Locks: its row."""
+    connection.execute(_SQL["note_begun"], {"organisation_id": organisation_id, "operation_id": operation_id})
+
+
 def has_barrier_passed(connection: Connection[Any], *, organisation_id: int, operation_id: int) -> bool:
-    """Whether every transaction that ran when the operation was accepted has ended. Locks: none."""
+    """Whether every transaction of this database that ran when the operation began has ended. Locks: none."""
     row = connection.execute(
         _SQL["has_barrier_passed"], {"organisation_id": organisation_id, "operation_id": operation_id}
     ).fetchone()

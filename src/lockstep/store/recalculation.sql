@@ -526,10 +526,25 @@ from recalculation_range r
 where r.organisation_id = %(organisation_id)s
     and r.operation_id = %(operation_id)s;
 
+-- name: note_begun
+-- The operation knows the transaction in which it began: whoever may have decided without knowing of it is older.
+-- Locks: the operation's row.
+update operation o
+set begun_xid = pg_current_xact_id()
+where o.organisation_id = %(organisation_id)s
+    and o.operation_id = %(operation_id)s
+    and o.begun_xid is null;
+
 -- name: has_barrier_passed
--- Whether every transaction that ran when the operation was accepted has ended.
+-- Whether every transaction of this database that ran when the operation began has ended.
 -- Locks: none.
-select pg_snapshot_xmin(pg_current_snapshot()) > o.accepted_xid
+select
+    o.begun_xid is not null
+    and not exists (
+        select 1
+        from running_transaction r
+        where r.number < o.begun_xid::text::bigint
+    )
 from operation o
 where o.organisation_id = %(organisation_id)s
     and o.operation_id = %(operation_id)s;

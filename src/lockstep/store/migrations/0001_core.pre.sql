@@ -20,6 +20,23 @@ begin
 end
 $$;
 
+create view running_transaction with (security_invoker = true) as
+select
+    l.number + mod(r.xid::text::bigint - mod(l.number, 4294967296) + 6442450944, 4294967296) - 2147483648 as number
+from (select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as number) l
+cross join (
+    select s.backend_xid
+    from pg_stat_activity s
+    where s.datname = current_database()
+        and s.backend_xid is not null
+    union all
+    select p.transaction
+    from pg_prepared_xacts p
+    where p.database = current_database()
+) r (xid);
+comment on view running_transaction is 'Transactions of this database that have written or locked something and have not ended, by their number of 64 bits; those of other databases keep nobody waiting.';
+grant select on running_transaction to lockstep_app, lockstep_duty;
+
 create sequence generation_seq;
 comment on sequence generation_seq is 'One database-wide number, drawn by every change that alters schedules.';
 
@@ -565,7 +582,7 @@ create table operation (
     selection_id bigint,
     generation bigint,
     starts_at timestamptz not null,
-    accepted_xid xid8 not null default pg_current_xact_id(),
+    begun_xid xid8,
     total integer,
     reason text,
     paused_until timestamptz,
@@ -576,6 +593,7 @@ create table operation (
 );
 create index operation_unfinished on operation (organisation_id, starts_at) where ended_at is null;
 comment on table operation is 'What people see of work done in the background.';
+comment on column operation.begun_xid is 'The transaction in which a recalculation began; it is done when all that had begun before have ended.';
 
 create table operation_event (
     organisation_id bigint not null,
@@ -923,7 +941,6 @@ begin
             ('about_at', 'The instant it is about: of judging, or of the value.'),
             ('accepted_at', 'E where it takes effect at once: the database''s clock after the protocol''s control row was locked.'),
             ('accepted_by', 'Who accepted it.'),
-            ('accepted_xid', 'The transaction that made it; done is asked for again when all that ran then have ended.'),
             ('action', 'What was decided, in words.'),
             ('activity_key', 'The activity''s key within the protocol.'),
             ('actor', 'Who decided: a person or a worker.'),
