@@ -17,12 +17,14 @@ from lockstep.engine.check import (
     list_missed_days,
     start_check,
 )
+from lockstep.engine.chunk import Memory
 from lockstep.engine.operation import get_operation
+from lockstep.engine.recalculation import sweep
 from lockstep.engine.repair import repair
-from lockstep.proof.small_world import weighed
+from lockstep.proof.small_world import weighed, weights
 from lockstep.store.database import Database
 
-from .checked_world import JUDGED_AT, Checked
+from .checked_world import JUDGED_AT, RULES, Checked
 from .judged_world import DAY
 from .measured_world import MORNING
 
@@ -207,3 +209,18 @@ def test_days_missed_are_found_and_made_up(world: Checked) -> None:
     assert {each.kind.value for each in world.drifts(second)} == {"missing occurrence"}
     told = world.ask("select data->'missed_days' from operation_event where data ? 'missed_days' order by event_id")
     assert told == [([],), (["2026-03-04", "2026-03-05"],)]
+
+
+def test_what_was_fulfilled_before_a_switch_put_it_off(world: Checked) -> None:
+    """Its key is decided, so the row holds the next day's; also where a certificate came between."""
+    measured_at = MORNING + DAY
+    world.record(weighed("anna", "again", measured_at), at=measured_at)
+    world.set_clock(measured_at + timedelta(minutes=10))
+    world.world.publish(world.protocol_id, weights(times=[("morning", "18:00", "20:00")], rules=[*RULES]))
+    cursor: int | None = 0
+    while cursor is not None:
+        _, cursor = sweep(world.database, **world.of, cursor_id=cursor, size=100, memory=Memory())
+    assert world.now_drifting() == []
+    for hours in (4, 5):
+        world.pass_until(measured_at + timedelta(hours=hours))
+        assert world.drifts(world.check()) == []

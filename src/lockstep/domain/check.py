@@ -19,6 +19,8 @@ CATCHING_UP = timedelta(minutes=5)
 
 _INSTANT = timedelta(microseconds=1)
 _SCAN = 1000
+_LATEST_ZONE = timedelta(hours=14)
+"""Some zone's clocks are that far ahead of UTC."""
 _FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -45,10 +47,13 @@ class Period:
 
 @dataclass(slots=True)
 class Activities:
-    """What is asked of one activity: occurrences that have opened, of every fate, and the next one to come."""
+    """What is asked of one activity: occurrences that have opened, of every fate, and the next ones to come.
+
+    The last one ahead is undecided for sure; those before it may have been fulfilled before a switch put them off.
+    """
 
     begun: list[Occurrence] = field(default_factory=list)
-    ahead: Occurrence | None = None
+    ahead: list[Occurrence] = field(default_factory=list)
     by_key: dict[Key, list[Occurrence]] = field(default_factory=dict)
     codes: set[str] = field(default_factory=set)
     after_events: bool = False
@@ -97,7 +102,7 @@ def demand(facts: EnrolmentFacts, world: World, outages: tuple[Span, ...], perio
     course = Course(as_of(timeline, now), facts.anchor_on, outages, facts.events)
     found = {key: _activities(course, key, period) for key in activity_keys(course.timeline)}
     coming = [segment.from_at for segment in timeline if segment.from_at > now]
-    coming += [each.ahead.nominal_at for each in found.values() if each.ahead is not None]
+    coming += [each.nominal_at for of_key in found.values() for each in of_key.ahead]
     if timeline[-1].until_at is not None and timeline[-1].until_at > now:
         coming.append(timeline[-1].until_at)
     coming += [switch.first_at for protocol in world.values() for switch in protocol.switches if switch.first_at > now]
@@ -164,9 +169,7 @@ def _activities(course: Course, key: str, period: Period) -> Activities:
     for occurrence in found.begun:
         found.by_key.setdefault(occurrence.key, []).append(occurrence)
     asked = [each for each in found.begun if each.fate is Fate.ASKED and period.holds(each.judge_at)]
-    if found.ahead is not None:
-        asked.append(found.ahead)
-    found.asked = _once(sorted(asked, key=lambda each: (each.judge_at, each.opens_at)))
+    found.asked = _once(sorted([*asked, *found.ahead], key=_order))
     return found
 
 
@@ -177,17 +180,24 @@ def _once(asked: Iterable[Occurrence]) -> list[Occurrence]:
     return list(by_key.values())
 
 
-def _ahead(course: Course, key: str, now: datetime) -> Occurrence | None:
-    """The occurrence judged first of those that open after the instant."""
+def _ahead(course: Course, key: str, now: datetime) -> list[Occurrence]:
+    """What opens after the instant, by judging, until the first that nobody can have decided: its date is to come."""
+    today_on = (now + _LATEST_ZONE).date()
+    found: list[Occurrence] = []
     best: Occurrence | None = None
     for seen, each in enumerate(occurrences(course, key, from_at=now, in_pauses=False)):
         if seen > _SCAN or (best is not None and each.nominal_at >= best.judge_at):
             break
         if each.fate is not Fate.ASKED or each.nominal_at <= now:
             continue
-        if best is None or (each.judge_at, each.opens_at) < (best.judge_at, best.opens_at):
+        found.append(each)
+        if each.on > today_on and (best is None or _order(each) < _order(best)):
             best = each
-    return best
+    return [each for each in sorted(found, key=_order) if best is None or _order(each) <= _order(best)]
+
+
+def _order(occurrence: Occurrence) -> tuple[datetime, datetime]:
+    return occurrence.judge_at, occurrence.opens_at
 
 
 def _change_at(facts: EnrolmentFacts, world: World, timeline: tuple[Segment, ...], now: datetime) -> datetime | None:

@@ -26,6 +26,7 @@ from lockstep.store.database import Connection
 _OUTAGES_REACH = timedelta(days=45)
 _EVENTS_REACH = timedelta(days=35)
 _LONGEST_AGO = timedelta(days=5)
+_EARLIEST_ZONE = timedelta(hours=12)
 _MOST_DEMANDS = 50_000
 _DIGEST_BITS = 256
 
@@ -208,7 +209,9 @@ class _Slice:
         key: dict[str, Any] = {"organisation_id": self._organisation_id, "enrolment_ids": self._ids}
         since_at = None if self._since_at is None else self._since_at - self._period.slack
         rows = stored_store.list_rows(self._connection, **key)
-        decided = stored_store.list_decided(self._connection, **key, since_at=since_at)
+        decided = stored_store.list_decided(
+            self._connection, **key, since_at=since_at, today_on=(self._now - _EARLIEST_ZONE).date()
+        )
         alerts = stored_store.list_alerts(self._connection, **key, since_at=since_at)
         group_of = {
             subject.enrolment_id: number for number, group in enumerate(groups.values()) for subject in group.subjects

@@ -160,10 +160,18 @@ def list_rows(
 
 
 def list_decided(
-    connection: Connection[Any], *, organisation_id: int, enrolment_ids: Sequence[int], since_at: datetime | None
+    connection: Connection[Any],
+    *,
+    organisation_id: int,
+    enrolment_ids: Sequence[int],
+    since_at: datetime | None,
+    today_on: date,
 ) -> list[tuple[Decided, list[int]]]:
-    """Occurrences judged after the instant, by what was decided, with their enrolments. Locks: none."""
-    values = {**_ids(organisation_id, enrolment_ids), **_since(since_at)}
+    """Occurrences judged after the instant or dated today or later, by what was decided, with their enrolments.
+
+    Locks: none.
+    """
+    values = {**_ids(organisation_id, enrolment_ids), **_since(since_at), "today_on": today_on}
     return [(Decided(*row[:-1]), row[-1]) for row in connection.execute(_SQL["list_decided"], values)]
 
 

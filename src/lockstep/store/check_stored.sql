@@ -152,7 +152,7 @@ group by
     a.cohort_id;
 
 -- name: list_decided
--- Decided occurrences judged after an instant, by what was decided and how it is judged now, with their enrolments.
+-- Decided occurrences judged after an instant or of a date not over, by what was decided and how it is judged now, with their enrolments.
 -- Locks: none.
 with corrected as materialized (
     select distinct on (x.enrolment_id, x.activity_key, x.on_date, x.slot)
@@ -198,7 +198,8 @@ left join measurement m
 where o.organisation_id = %(organisation_id)s
     and o.enrolment_id = any(%(enrolment_ids)s::bigint[])
     and o.on_date >= %(since_on)s
-    and o.judge_at > %(since_at)s
+    -- A switch may have put off what was fulfilled today already.
+    and (o.judge_at > %(since_at)s or o.on_date >= %(today_on)s)
 group by
     o.activity_key,
     o.on_date,
