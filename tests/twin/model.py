@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 
-from lockstep.domain.agenda import Course, activity_keys, activity_of, occurrences
+from lockstep.domain.agenda import Course, activity_keys, activity_of, asked_at_changes, occurrences
 from lockstep.domain.answer import AnsweredOccurrence, Decided, answered
 from lockstep.domain.occurrence import Fate, Key, Occurrence, OccurrenceState
 from lockstep.domain.timeline import EnrolmentFacts, Span, World, as_of, in_force, segments
@@ -25,7 +25,7 @@ class Twin:
     protocols: World = field(default_factory=dict)
     enrolments: dict[int, EnrolmentFacts] = field(default_factory=dict)
     outages: tuple[Span, ...] = ()
-    measurements: dict[int, list[tuple[datetime, str]]] = field(default_factory=lambda: defaultdict(list))
+    measurements: dict[int, list[tuple[datetime, str, datetime]]] = field(default_factory=lambda: defaultdict(list))
     matched: dict[tuple[int, str, Key, datetime], int] = field(default_factory=lambda: defaultdict(int))
     decided: dict[Name, Decided] = field(default_factory=dict)
     corrected: set[tuple[int, str]] = field(default_factory=set)
@@ -78,25 +78,28 @@ class Twin:
             code = self.code(enrolment_id, occurrence, at)
             earlier = sum(
                 each == code and occurrence.nominal_at <= taken_at < occurrence.opens_at
-                for taken_at, each in self.measurements[self.enrolments[enrolment_id].patient_id]
+                for taken_at, each, _ in self.measurements[self.enrolments[enrolment_id].patient_id]
             )
         return earlier + self.matched[enrolment_id, occurrence.activity_key, occurrence.key, occurrence.opens_at]
 
     def settle(self, at: datetime) -> None:
-        """Occurrences that earlier measurements fulfil are decided (rule 4)."""
+        """What earlier measurements fulfil as a change asks it is decided (rule 4), whatever later ones make of it."""
         for enrolment_id, facts in self.enrolments.items():
             for key in self.keys(enrolment_id, at):
-                for each in self.asked(enrolment_id, key, at):
-                    if each.nominal_at < each.opens_at <= at and (enrolment_id, key, each.key) not in self.decided:
-                        if self.taken(enrolment_id, each, at) < each.quantity:
-                            continue
-                        code = self.code(enrolment_id, each, at)
-                        inside = sorted(
-                            taken_at
-                            for taken_at, of in self.measurements[facts.patient_id]
-                            if of == code and each.nominal_at <= taken_at < each.closes_at
-                        )
-                        self._decide(enrolment_id, each, FULFILLED, inside[each.quantity - 1])
+                for each in asked_at_changes(self.course(enrolment_id, at), key, since_at=facts.enrolled_at):
+                    if (enrolment_id, key, each.key) not in self.decided:
+                        before = self._before(enrolment_id, each, at)
+                        if len(before) >= each.quantity:
+                            self._decide(enrolment_id, each, FULFILLED, before[each.quantity - 1])
+
+    def _before(self, enrolment_id: int, occurrence: Occurrence, at: datetime) -> list[datetime]:
+        """When something was measured in the nominal window, known when the occurrence was asked."""
+        code = self.code(enrolment_id, occurrence, at)
+        return sorted(
+            taken_at
+            for taken_at, of, received_at in self.measurements[self.enrolments[enrolment_id].patient_id]
+            if of == code and occurrence.nominal_at <= taken_at and received_at < occurrence.opens_at
+        )
 
     def measure(self, patient_id: int, code: str, taken_at: datetime, at: datetime) -> None:
         """A measurement came in at `at`: per activity it counts for the window that closes first."""
@@ -104,7 +107,7 @@ class Twin:
             if facts.patient_id == patient_id:
                 for key in self.keys(enrolment_id, at):
                     self._match(enrolment_id, key, code, taken_at, at)
-        self.measurements[patient_id].append((taken_at, code))
+        self.measurements[patient_id].append((taken_at, code, at))
 
     def _match(self, enrolment_id: int, key: str, code: str, taken_at: datetime, at: datetime) -> None:
         candidates = [

@@ -138,6 +138,23 @@ def earliest_undecided(
     return best
 
 
+def asked_at_changes(course: Course, activity_key: str, *, since_at: datetime) -> Iterator[Occurrence]:
+    """What changes from the instant on asked in the middle of its window, in their order, whatever became of it later.
+
+    What was measured in it before counts for it (rule 4): it may have been fulfilled as it opened, before another
+    change superseded it.
+    """
+    seen: _Seen = {}
+    for index, segment in enumerate(course.timeline):
+        if segment.from_at < since_at or segment.paused:
+            continue
+        for occurrence in _of_segment(course, index, activity_key, segment.from_at, seen):
+            if occurrence.nominal_at >= segment.from_at:
+                break
+            if occurrence.ended_at is None or occurrence.ended_at > occurrence.opens_at:
+                yield occurrence
+
+
 def activity_keys(timeline: Sequence[Segment]) -> list[str]:
     """Keys of the activities of every span, in order of first appearance."""
     keys: dict[str, None] = {}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import takewhile
 
+from lockstep.domain.answer import never_asked
 from lockstep.domain.check import Activities, Demand, Period
 from lockstep.domain.check_stored import (
     FULFILLED,
@@ -310,14 +311,19 @@ def silent(occurrence: Occurrence, rule_key: str) -> dict[str, object]:
 
 
 def explains(occurrence: Occurrence, decided: Decided, *, overdue: bool) -> bool:
-    """Whether it could be decided so: asked, or ended only after it was fulfilled; missed only from its judging on."""
+    """Whether it could be decided so: asked, or ended only after it was fulfilled; missed only from its judging on.
+
+    What was measured before a window was asked fulfils it as it opens, whenever that is recalculated.
+    """
     if decided.state == MISSED:
         # Judged too early, but it is due now: it would be judged the same.
         return occurrence.fate is Fate.ASKED and (overdue or decided.decided_from_at >= occurrence.judge_at)
     if occurrence.fate is Fate.ASKED:
         return True
-    in_time = occurrence.ended_at is not None and decided.decided_until_at <= occurrence.ended_at
-    return decided.first in FULFILLED and in_time
+    if decided.first not in FULFILLED or occurrence.ended_at is None:
+        return False
+    as_it_opened = decided.odd_at is not None and decided.odd_at < decided.opens_at == occurrence.opens_at
+    return decided.decided_until_at <= occurrence.ended_at or (as_it_opened and not never_asked(occurrence))
 
 
 def is_evident(occurrence: Occurrence, decided: Decided, codes: Collection[str]) -> bool:

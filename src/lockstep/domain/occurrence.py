@@ -69,3 +69,8 @@ class Occurrence:
     def key(self) -> Key:
         """Nominal local date and slot label."""
         return (self.on, self.slot)
+
+    @property
+    def takes_until_at(self) -> datetime:
+        """Until when a measurement counts for it as one in time: it closes, or ends earlier."""
+        return self.ended_at or self.closes_at

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from lockstep.domain.agenda import Course, Head, Row, activity_keys, activity_of, earliest_undecided
+from lockstep.domain.agenda import Course, Head, Row, activity_keys, earliest_undecided
 from lockstep.domain.cohort import FOR_EVER, NEVER, reach
 from lockstep.domain.missed import run_length
 from lockstep.domain.occurrence import Fate, Key, Occurrence, OccurrenceState
@@ -20,6 +20,7 @@ from lockstep.domain.timeline import (
     next_change,
     segments,
 )
+from lockstep.engine.earlier import Changed, asked_for, fulfilled_at_changes
 from lockstep.store import agenda as store
 from lockstep.store import judgement as judgement_store
 from lockstep.store import timeline as facts_store
@@ -62,10 +63,8 @@ def bring_in_step(
     protocol_ids |= {head.protocol_id for head in heads.values()}
     world = facts_store.load_world(connection, organisation_id=organisation_id, protocol_ids=protocol_ids)
     outages = facts_store.load_outages(connection, organisation_id=organisation_id, since_at=now - _OUTAGES_REACH)
-    floors = {
-        enrolment_id: floor_of(heads.get(enrolment_id), rows.get(enrolment_id, ()), facts, world, now, changed_at)
-        for enrolment_id, facts in known.items()
-    }
+    since = {each: changed_since(heads.get(each), facts, world, now, changed_at) for each, facts in known.items()}
+    floors = {each: min([since[each], *(row.opens_at for row in rows.get(each, ()))]) for each in known}
     decided = store.list_decided(
         connection,
         organisation_id=organisation_id,
@@ -88,6 +87,7 @@ def bring_in_step(
                 facts,
                 heads.get(enrolment_id),
                 rows.get(enrolment_id, []),
+                since[enrolment_id],
                 floors[enrolment_id],
                 cohorts[zone_at(facts.zones, now), facts.anchor_on],
             )
@@ -110,6 +110,7 @@ class _Subject:
     facts: EnrolmentFacts
     head: Head | None
     rows: Sequence[Row]
+    since_at: datetime
     floor: datetime
     cohort_id: int
 
@@ -124,15 +125,23 @@ def floor_of(
 ) -> datetime:
     """The instant before whose end every closed occurrence is decided: nothing that closed until then needs looking at.
 
-    The rows are the earliest undecided occurrences of the timeline they were computed for. What they were not computed
-    for begins at the earliest change since: a switch the head has not seen, a known change reached, the caller's fact.
+    The rows are the earliest undecided occurrences of the timeline they were computed for; what they were not computed
+    for begins at the earliest change since.
+    """
+    return min([changed_since(head, facts, world, now, changed_at), *(row.opens_at for row in rows)])
+
+
+def changed_since(
+    head: Head | None, facts: EnrolmentFacts, world: World, now: datetime, changed_at: datetime | None
+) -> datetime:
+    """The earliest change that the head was not computed for, else `now`.
+
+    That is a switch it has not seen, a known change reached, the caller's fact; of a newcomer the first assignment.
     """
     if head is None:
         return facts.assignments[0].from_at
-    changes = [row.opens_at for row in rows]
-    changes += [
-        switch.effective_for(facts.zones) for switch in world[head.protocol_id].switches if _unseen(switch, head)
-    ]
+    unseen = [switch for switch in world[head.protocol_id].switches if _unseen(switch, head)]
+    changes = [switch.effective_for(facts.zones) for switch in unseen if switch.holds(facts.selections)]
     if head.next_change_at is not None:
         changes.append(head.next_change_at)
     if changed_at is not None:
@@ -216,9 +225,7 @@ def _save(
 ) -> None:
     heads: list[Head] = []
     gone: list[int] = []
-    rows: list[Row] = []
-    empty: list[tuple[int, str]] = []
-    decisions: list[store.Decision] = []
+    courses: list[tuple[_Subject, Course]] = []
     for subject in subjects:
         timeline = segments(subject.facts, world)
         head = compute_head(subject.enrolment_id, subject.facts, timeline, world, cohort_id=subject.cohort_id, now=now)
@@ -226,7 +233,14 @@ def _save(
             gone.append(subject.enrolment_id)
             continue
         heads.append(head)
-        course = Course(as_of(timeline, now), subject.facts.anchor_on, outages, subject.facts.events)
+        courses.append((subject, Course(as_of(timeline, now), subject.facts.anchor_on, outages, subject.facts.events)))
+    changed = [
+        Changed(subject.enrolment_id, subject.facts.patient_id, course, subject.since_at) for subject, course in courses
+    ]
+    decisions = fulfilled_at_changes(connection, organisation_id=organisation_id, changed=changed, decided=decided)
+    rows: list[Row] = []
+    empty: list[tuple[int, str]] = []
+    for subject, course in courses:
         new, fulfilled = _rows(connection, organisation_id, subject, course, decided, now)
         decisions.extend(fulfilled)
         rows.extend(row for row in new if row not in subject.rows)
@@ -274,24 +288,25 @@ def _rows(
     decided: dict[tuple[int, str], set[Key]],
     now: datetime,
 ) -> tuple[list[Row], list[store.Decision]]:
-    """The rows of one enrolment; what was measured before a newly asked window opened counts for it."""
+    """The rows of one enrolment; what was measured in a window before it became the row's counts for it."""
     before = {row.activity_key: row for row in subject.rows}
-    mine = {key: set(keys) for (enrolment_id, key), keys in decided.items() if enrolment_id == subject.enrolment_id}
     decisions: list[store.Decision] = []
     rows: list[Row] = []
     for key in activity_keys(course.timeline):
+        done = decided.setdefault((subject.enrolment_id, key), set())
         while True:
-            occurrence = earliest_undecided(course, key, from_at=subject.floor, decided=mine.get(key, set()))
+            occurrence = earliest_undecided(course, key, from_at=subject.floor, decided=done)
             if occurrence is None:
                 break
             row = _row(subject, occurrence, before.get(key), now)
             if row.taken < 0:
-                taken = _taken_before(connection, organisation_id, subject, course, occurrence)
+                asked = asked_for(subject.facts.patient_id, course, occurrence)
+                (taken,) = store.list_measurements_in(connection, organisation_id=organisation_id, asked=[asked])
                 row = replace(row, taken=min(len(taken), occurrence.quantity - 1))
                 if len(taken) >= occurrence.quantity:
                     last = taken[occurrence.quantity - 1]
                     decisions.append(store.Decision(subject.enrolment_id, occurrence, OccurrenceState.FULFILLED, last))
-                    mine.setdefault(key, set()).add(occurrence.key)
+                    done.add(occurrence.key)
                     continue
             rows.append(row)
             break
@@ -323,14 +338,3 @@ def _row(subject: _Subject, occurrence: Occurrence, before: Row | None, now: dat
         taken=taken,
         missed_in_a_row=before.missed_in_a_row if before else 0,
     )
-
-
-def _taken_before(
-    connection: Connection, organisation_id: int, subject: _Subject, course: Course, occurrence: Occurrence
-) -> list[int]:
-    segment = in_force(course.timeline, occurrence.opens_at)
-    activity = activity_of(segment, occurrence.activity_key) if segment else None
-    if activity is None:
-        return []
-    asked = store.Asked(subject.facts.patient_id, activity.code, occurrence.nominal_at, occurrence.closes_at)
-    return store.list_measurements_in(connection, organisation_id=organisation_id, asked=[asked])[0]

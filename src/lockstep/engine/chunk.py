@@ -1,19 +1,19 @@
 """Brings held heads and their rows in step, by cohort where members share everything, else each from its own facts."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from lockstep.domain.agenda import Head, Row
-from lockstep.domain.occurrence import Occurrence, OccurrenceState
+from lockstep.domain.agenda import Head
+from lockstep.domain.occurrence import Occurrence
 from lockstep.domain.timeline import World
 from lockstep.engine.agenda import bring_in_step, count_runs
+from lockstep.engine.chunk_earlier import asked_in_mid_window, count_earlier, list_fulfilled_on_the_way, row_of
 from lockstep.engine.cohort import (
     Kind,
     KindTargets,
     Targets,
-    code_of,
     kind_of,
     relevant_selections,
     settled_protocol,
@@ -218,18 +218,31 @@ def _step_kind(
     now: datetime,
     cohorts: Cohorts,
 ) -> Set[int]:
-    """The members are in step but for those returned, which waited too long for a judgement to be computed together."""
+    """The members are in step but for those returned, which cannot be computed together.
+
+    They waited too long for a judgement, or had measured enough for what was asked on the way.
+    """
     ids = store.Ids(members.enrolment_ids)
     present = set(members.cohort_ids)
     keys = targets.moving_keys(cohorts[cohort_id] for cohort_id in present)
     standings = store.list_standings(connection, organisation_id=organisation_id, ids=ids, activity_keys=keys)
+    apart = list_fulfilled_on_the_way(
+        connection,
+        organisation_id=organisation_id,
+        ids=ids,
+        activity_keys=keys,
+        targets=targets,
+        cohorts=cohorts,
+        present=present,
+    )
     since_at = targets.remembers_since(cohorts[cohort_id] for cohort_id in present)
     if any(rows.standing.opens_at < since_at for rows in standings):
-        waiting = store.list_waiting_since(connection, organisation_id=organisation_id, ids=ids, before_at=since_at)
-        others = members.without(waiting)
+        apart |= store.list_waiting_since(connection, organisation_id=organisation_id, ids=ids, before_at=since_at)
+    if apart:
+        others = members.without(apart)
         if others.enrolment_ids:
-            waiting |= _step_kind(connection, organisation_id, targets, others, now, cohorts)
-        return waiting
+            apart |= _step_kind(connection, organisation_id, targets, others, now, cohorts)
+        return apart
     steps = [step for rows in standings for step in _steps(rows, targets, cohorts)]
     store.advance_rows(connection, organisation_id=organisation_id, ids=ids, steps=steps)
     having = Counter[str]()
@@ -237,8 +250,8 @@ def _step_kind(
         having[rows.standing.activity_key] += len(rows.cohort_ids)
     lacking = [key for key in keys if having[key] < len(members.enrolment_ids)]
     fresh = _add_missing(connection, organisation_id, present, ids, lacking, targets, cohorts)
-    asked = _asked_in_mid_window([*((step.occurrence, step.cohort_ids[0]) for step in steps), *fresh], targets, cohorts)
-    _count_earlier(connection, organisation_id, ids, asked, targets, now, cohorts)
+    asked = asked_in_mid_window([*((step.occurrence, step.cohort_ids[0]) for step in steps), *fresh], targets, cohorts)
+    count_earlier(connection, organisation_id, ids, asked, targets, now, cohorts)
     _advance_heads(connection, organisation_id, members, present, targets, now, cohorts)
     return frozenset()
 
@@ -294,77 +307,6 @@ def _add_missing(
     names = [(row.enrolment_id, row.activity_key) for row in added]
     count_runs(connection, organisation_id=organisation_id, rows=names)
     return [(occurrence, cohort_id) for (cohort_id, _), occurrence in wanted.items()]
-
-
-def row_of(enrolment_id: int, cohort_id: int, occurrence: Occurrence, *, missed_in_a_row: int = 0) -> Row:
-    """A fresh row that holds the occurrence, nothing taken yet."""
-    return Row(
-        enrolment_id=enrolment_id,
-        activity_key=occurrence.activity_key,
-        cohort_id=cohort_id,
-        protocol_id=occurrence.protocol_id,
-        version_number=occurrence.version_number,
-        on=occurrence.on,
-        slot=occurrence.slot,
-        opens_at=occurrence.opens_at,
-        closes_at=occurrence.closes_at,
-        judge_at=occurrence.judge_at,
-        taken=0,
-        missed_in_a_row=missed_in_a_row,
-    )
-
-
-def _asked_in_mid_window(
-    candidates: Iterable[tuple[Occurrence | None, int]], targets: KindTargets, cohorts: Cohorts
-) -> dict[Occurrence, str]:
-    """The occurrences that were asked in the middle of their window, with the code of what they measure."""
-    return {
-        occurrence: code_of(targets.course(cohorts[cohort_id]), occurrence)
-        for occurrence, cohort_id in candidates
-        if occurrence is not None and occurrence.nominal_at < occurrence.opens_at
-    }
-
-
-def _count_earlier(
-    connection: Connection,
-    organisation_id: int,
-    ids: store.Ids,
-    asked: dict[Occurrence, str],
-    targets: KindTargets,
-    now: datetime,
-    cohorts: Cohorts,
-) -> None:
-    """Measurements taken inside the nominal window before it was asked count for it (rule 4) and may fulfil it."""
-    found = store.list_taken_before(connection, organisation_id=organisation_id, ids=ids, asked=list(asked.items()))
-    if not found:
-        return
-    occurrences = {(each.activity_key, each.key, each.opens_at, each.closes_at): each for each in asked}
-    rows = agenda_store.list_rows(
-        connection,
-        organisation_id=organisation_id,
-        enrolment_ids=[enrolment_id for enrolment_id, _, _ in found],
-    )
-    by_key = {(row.enrolment_id, row.activity_key): row for of in rows.values() for row in of}
-    changed: list[Row] = []
-    gone: list[tuple[int, str]] = []
-    decisions: list[agenda_store.Decision] = []
-    for enrolment_id, activity_key, taken in found:
-        row = by_key[enrolment_id, activity_key]
-        occurrence = occurrences[activity_key, row.key, row.opens_at, row.closes_at]
-        if len(taken) < occurrence.quantity:
-            changed.append(replace(row, taken=len(taken)))
-            continue
-        last = taken[occurrence.quantity - 1]
-        decisions.append(agenda_store.Decision(enrolment_id, occurrence, OccurrenceState.FULFILLED, last))
-        # Nothing else of the new course is decided yet, so what follows is the same for all who fulfilled it.
-        following = targets.targets(activity_key, None, frozenset({row.key}))(cohorts[row.cohort_id])
-        if following is None:
-            gone.append((enrolment_id, activity_key))
-        else:
-            changed.append(row_of(enrolment_id, row.cohort_id, following))
-    agenda_store.save_decisions(connection, organisation_id=organisation_id, decisions=decisions, decided_at=now)
-    agenda_store.save_rows(connection, organisation_id=organisation_id, rows=changed)
-    agenda_store.delete_rows(connection, organisation_id=organisation_id, keys=gone)
 
 
 def _advance_heads(

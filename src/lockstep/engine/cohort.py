@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from lockstep.domain.agenda import activity_of
+from lockstep.domain.agenda import asked_at_changes
 from lockstep.domain.cohort import (
     Cohort,
     CohortCourse,
@@ -20,7 +20,7 @@ from lockstep.domain.cohort import (
 )
 from lockstep.domain.occurrence import Key, Occurrence
 from lockstep.domain.switch import SwitchKind
-from lockstep.domain.timeline import Span, World, generation_at, in_force
+from lockstep.domain.timeline import Span, World, generation_at
 from lockstep.store.recalculation import HeadGroup
 
 _KINDS_LIMIT = 500
@@ -49,6 +49,7 @@ class KindTargets:
         self._world, self._outages, self._now = world, outages, now
         self._courses: dict[CohortKey, CohortCourse] = {}
         self._moving: dict[str, Sequence[str]] = {}
+        self._on_the_way: dict[tuple[CohortKey, str], list[Occurrence]] = {}
         self._heads: dict[CohortKey, tuple[int, int, int, datetime | None]] = {}
         self._targets: dict[tuple[str, Standing | None, frozenset[Key]], dict[CohortKey, Occurrence | None]] = {}
 
@@ -70,6 +71,16 @@ class KindTargets:
             return known[cohort]
 
         return of
+
+    def asked_on_the_way(self, cohort: CohortKey, activity_key: str) -> list[Occurrence]:
+        """What changes asked in mid-window, where a later one ended or followed it; none where there was one change."""
+        key = (cohort, activity_key)
+        if key not in self._on_the_way:
+            course = self.course(cohort)
+            found = list(asked_at_changes(course.course, activity_key, since_at=course.changed_at))
+            several = len(found) > 1 or any(each.ended_at for each in found)
+            self._on_the_way[key] = found if several else []
+        return self._on_the_way[key]
 
     def moving_keys(self, cohorts: Iterable[CohortKey]) -> list[str]:
         """The activities whose window may differ for any of the cohorts: their timing is not the same ever since."""
@@ -187,10 +198,3 @@ def relevant_selections(world: World) -> frozenset[int]:
         for switch in protocol.switches
         if switch.selection_id is not None
     )
-
-
-def code_of(course: CohortCourse, occurrence: Occurrence) -> str:
-    """The code of what is measured for the occurrence, under the version that asks it."""
-    segment = in_force(course.course.timeline, occurrence.opens_at)
-    activity = activity_of(segment, occurrence.activity_key) if segment else None
-    return activity.code if activity else ""

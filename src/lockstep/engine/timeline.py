@@ -5,11 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lockstep.domain.agenda import Course, activity_keys, activity_of, occurrences_between
+from lockstep.domain.agenda import Course, activity_keys, asked_at_changes
 from lockstep.domain.answer import AgendaAnswer, Behind, Decided, InForce, answered, fulfilled_by, since
-from lockstep.domain.occurrence import Fate, Occurrence
+from lockstep.domain.occurrence import Key
 from lockstep.domain.refusal import NotAtThisTime, TooMany, UnknownEnrolment
 from lockstep.domain.timeline import EnrolmentFacts, Segment, World, in_force, next_change, segments
+from lockstep.engine.earlier import asked_for
 from lockstep.store import agenda as agenda_store
 from lockstep.store import answer as store
 from lockstep.store import timeline as facts_store
@@ -102,27 +103,25 @@ def _fulfilled_before(
     until_at: datetime,
 ) -> list[Decided]:
     """Occurrences that measurements from before they were asked fulfil (rule 4), recalculated already or not."""
-    names = {(each.activity_key, each.key) for each in decided}
-    asked: list[tuple[Occurrence, str]] = []
-    for key in activity_keys(course.timeline):
-        for each in occurrences_between(course, key, from_at=from_at, until_at=until_at):
-            begun = each.nominal_at < each.opens_at <= known.known_at and each.fate is Fate.ASKED
-            segment = in_force(course.timeline, each.opens_at) if begun and (key, each.key) not in names else None
-            activity = activity_of(segment, key) if segment else None
-            if activity is not None:
-                asked.append((each, activity.code))
+    stored = {(each.activity_key, each.key) for each in decided}
+    asked = [
+        each
+        for key in activity_keys(course.timeline)
+        for each in asked_at_changes(course, key, since_at=from_at - _REACH)
+        if each.opens_at <= known.known_at and each.closes_at > from_at and each.nominal_at < until_at
+    ]
     taken = store.list_taken(
         connection,
         organisation_id=organisation_id,
-        patient_id=known.facts.patient_id,
-        windows=[(code, each.nominal_at, each.closes_at) for each, code in asked],
+        windows=[asked_for(known.facts.patient_id, course, each) for each in asked],
         known_at=known.known_at,
     )
-    return [
-        fulfilled_by(each, found[each.quantity - 1])
-        for (each, _), found in zip(asked, taken, strict=True)
-        if len(found) >= each.quantity
-    ]
+    fulfilled: dict[tuple[str, Key], Decided] = {}
+    for each, found in zip(asked, taken, strict=True):
+        name = (each.activity_key, each.key)
+        if len(found) >= each.quantity and name not in stored:
+            fulfilled.setdefault(name, fulfilled_by(each, found[each.quantity - 1]))
+    return list(fulfilled.values())
 
 
 def answer_behind(database: Database, *, organisation_id: int, enrolment_id: int) -> Behind:

@@ -30,12 +30,13 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question for the measurements of one patient inside one window."""
+    """A question for the measurements of one patient inside one window, received before an instant if one is given."""
 
     patient_id: int
     code: str
     from_at: datetime
     until_at: datetime
+    received_before_at: datetime | None = None
 
 
 def lock_heads(connection: Connection[Any], *, organisation_id: int, enrolment_ids: Sequence[int]) -> dict[int, Head]:
@@ -95,6 +96,7 @@ def list_measurements_in(
         "codes": [question.code for question in asked],
         "from_ats": [question.from_at for question in asked],
         "until_ats": [question.until_at for question in asked],
+        "received_before_ats": [question.received_before_at for question in asked],
     }
     for ordinal, measurement_id, _ in connection.execute(_SQL["list_measurements_in_windows"], values):
         answers[ordinal].append(measurement_id)

@@ -73,7 +73,7 @@ where o.organisation_id = %(organisation_id)s
     and o.closes_at > %(closes_after)s;
 
 -- name: list_measurements_in_windows
--- The measurements of patients inside windows, in order of the instant they belong to.
+-- The measurements of patients inside windows, where an instant is given received before it, in order of theirs.
 -- Locks: none.
 select
     w.ordinal,
@@ -84,8 +84,9 @@ from unnest(
     %(patient_ids)s::bigint[],
     %(codes)s::text[],
     %(from_ats)s::timestamptz[],
-    %(until_ats)s::timestamptz[]
-) as w (ordinal, patient_id, code, from_at, until_at)
+    %(until_ats)s::timestamptz[],
+    %(received_before_ats)s::timestamptz[]
+) as w (ordinal, patient_id, code, from_at, until_at, received_before_at)
 join measurement m
     on m.organisation_id = %(organisation_id)s
     and m.patient_id = w.patient_id
@@ -93,6 +94,7 @@ join measurement m
     and m.judged_for_at >= w.from_at
     and m.judged_for_at < w.until_at
     and m.received_at >= w.from_at - interval '5 minutes'
+    and (w.received_before_at is null or m.received_at < w.received_before_at)
 order by w.ordinal, m.judged_for_at, m.measurement_id;
 
 -- name: ensure_cohorts

@@ -8,6 +8,7 @@ from psycopg import Connection
 
 from lockstep.domain.answer import Decided
 from lockstep.domain.occurrence import OccurrenceState
+from lockstep.store.agenda import Asked
 from lockstep.store.queries import load
 
 _SQL = load("answer.sql")
@@ -42,23 +43,19 @@ def list_decided(
 
 
 def list_taken(
-    connection: Connection[Any],
-    *,
-    organisation_id: int,
-    patient_id: int,
-    windows: Sequence[tuple[str, datetime, datetime]],
-    known_at: datetime,
+    connection: Connection[Any], *, organisation_id: int, windows: Sequence[Asked], known_at: datetime
 ) -> list[list[datetime]]:
-    """When the patient measured inside each window (code, from, until), as known at the instant. Locks: none."""
+    """When the patients measured inside each window, as known at the instant. Locks: none."""
     taken: list[list[datetime]] = [[] for _ in windows]
     if windows:
         values = {
             "organisation_id": organisation_id,
-            "patient_id": patient_id,
             "ordinals": list(range(len(windows))),
-            "codes": [code for code, _, _ in windows],
-            "from_ats": [from_at for _, from_at, _ in windows],
-            "until_ats": [until_at for _, _, until_at in windows],
+            "patient_ids": [window.patient_id for window in windows],
+            "codes": [window.code for window in windows],
+            "from_ats": [window.from_at for window in windows],
+            "until_ats": [window.until_at for window in windows],
+            "received_before_ats": [window.received_before_at for window in windows],
             "known_at": known_at,
         }
         for ordinal, at in connection.execute(_SQL["list_taken"], values):

@@ -44,25 +44,28 @@ where o.organisation_id = %(organisation_id)s
 order by o.opens_at, o.activity_key, o.on_date, o.slot;
 
 -- name: list_taken
--- The instants of a patient's measurements inside windows, as known at an instant, in order.
+-- The instants of measurements inside windows, as known at an instant, in order.
 -- Locks: none.
 select
     w.ordinal,
     m.judged_for_at
 from unnest(
     %(ordinals)s::integer[],
+    %(patient_ids)s::bigint[],
     %(codes)s::text[],
     %(from_ats)s::timestamptz[],
-    %(until_ats)s::timestamptz[]
-) as w (ordinal, code, from_at, until_at)
+    %(until_ats)s::timestamptz[],
+    %(received_before_ats)s::timestamptz[]
+) as w (ordinal, patient_id, code, from_at, until_at, received_before_at)
 join measurement m
     on m.organisation_id = %(organisation_id)s
-    and m.patient_id = %(patient_id)s
+    and m.patient_id = w.patient_id
     and m.code = w.code
     and m.judged_for_at >= w.from_at
     and m.judged_for_at < w.until_at
     and m.received_at >= w.from_at - interval '5 minutes'
     and m.received_at <= %(known_at)s
+    and (w.received_before_at is null or m.received_at < w.received_before_at)
 order by w.ordinal, m.judged_for_at, m.measurement_id;
 
 -- name: find_names

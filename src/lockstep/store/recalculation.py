@@ -279,32 +279,6 @@ def advance_rows(connection: Connection[Any], *, organisation_id: int, ids: Ids,
     return changed
 
 
-def list_taken_before(
-    connection: Connection[Any],
-    *,
-    organisation_id: int,
-    ids: Ids,
-    asked: Sequence[tuple[Occurrence, str]],
-) -> list[tuple[int, str, list[int]]]:
-    """(enrolment, activity, measurements) of rows that hold one of the asked occurrences (with their code)."""
-    if not asked:
-        return []
-    values = {
-        "organisation_id": organisation_id,
-        "enrolment_ids": ids.text,
-        "activity_keys": [occurrence.activity_key for occurrence, _ in asked],
-        "on_dates": [occurrence.on for occurrence, _ in asked],
-        "slots": [occurrence.slot for occurrence, _ in asked],
-        "opens_ats": [occurrence.opens_at for occurrence, _ in asked],
-        "closes_ats": [occurrence.closes_at for occurrence, _ in asked],
-        "nominal_ats": [occurrence.nominal_at for occurrence, _ in asked],
-        "codes": [code for _, code in asked],
-    }
-    return [
-        (row[0], row[1], row[2]) for row in connection.execute(_SQL["list_rows_taken_before"], values, prepare=False)
-    ]
-
-
 def advance_heads(
     connection: Connection[Any],
     *,
