@@ -7,6 +7,7 @@ from typing import Any
 
 from lockstep.domain.operation import OperationKind, OperationState
 from lockstep.domain.timeline import generation_at
+from lockstep.engine.acceptance_overlap import judge_overlap
 from lockstep.engine.agenda import bring_in_step
 from lockstep.engine.chunk import Memory, step_groups, step_heads, with_origins
 from lockstep.engine.cohort import settled_since
@@ -184,8 +185,10 @@ def conclude(
 ) -> OperationState:
     """A verifying operation has succeeded, with exceptions if enrolments still stand aside or its check found drift.
 
-    Alerts of activities that its switch removed are closed before, if the switch says so. Locks: those alerts, its row.
+    What came in while its switch was being accepted is judged again before, and alerts of activities that the switch
+    removed are closed, if it says so. Locks: as those two, then its row.
     """
+    judge_overlap(database, organisation_id=organisation_id, operation_id=operation.operation_id)
     close_alerts_of_removed(database, organisation_id=organisation_id, operation_id=operation.operation_id)
     with database.transaction(organisation_id) as connection:
         exceptions = store.count_exceptions(
