@@ -54,6 +54,9 @@ def preview_words(preview: Preview) -> str:
     if opened:
         lines.append(f"  Open at that time: {opened}.")
     lines += [f"  {activity.key}: {activity.change}" for activity in figures.activities]
+    if any(activity.change == "removed" for activity in figures.activities):
+        becomes = "are closed" if preview.close_alerts_of_removed else "stay open"
+        lines.append(f"  Open alerts of what is removed {becomes}.")
     if figures.skipped:
         lines.append(f"  Not on this protocol, left out: {', '.join(f'#{number}' for number in figures.skipped)}.")
     lines += [f"  Check: {_caution_words(caution)}" for caution in preview.cautions]

@@ -47,7 +47,13 @@ def preview(
     zone: Annotated[list[str] | None, typer.Option(help="Only patients in this zone.")] = None,
     first: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
     not_in: Annotated[list[int] | None, typer.Option(help="Nobody of this earlier selection.")] = None,
-    close_alerts: Annotated[bool, typer.Option(help="Close the open alerts of removed activities.")] = False,
+    close_alerts: Annotated[
+        bool | None,
+        typer.Option(
+            "--close-alerts/--keep-alerts",
+            help="Close the open alerts of removed activities or keep them, whatever the version says.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show exactly what a switch would do; nothing changes until it is accepted."""

@@ -103,7 +103,10 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A switch as previewed; nothing has changed yet. `cautions` are what to check, the most urgent first."""
+    """A switch as previewed; nothing has changed yet. `cautions` are what to check, the most urgent first.
+
+    `close_alerts_of_removed` says what becomes of open alerts of removed activities: by the switch, else its version.
+    """
 
     switch_id: int
     kind: SwitchKind
@@ -113,6 +116,7 @@ class Preview:
     selection: Selection | None
     effective: Effective
     seen_switch_number: int
+    close_alerts_of_removed: bool
     figures: Figures
     cautions: tuple[Caution, ...]
     needs_approval: bool
@@ -133,6 +137,7 @@ class Shown:
     selection_id: int | None
     effective: Effective
     reason: str
+    close_alerts_of_removed: bool
     figures: Mapping[str, Any]
     needs_approval: bool
     approved_by: Sequence[str]

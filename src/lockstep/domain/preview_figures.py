@@ -101,9 +101,11 @@ def cautions_of(
     *,
     refuses_conflicts: bool,
     open_alerts: Mapping[str, int],
+    closes_alerts: bool = False,
 ) -> tuple[Caution, ...]:
     """What to check before accepting, the most urgent first."""
     titles = {activity.key: activity.title for activity in figures.activities}
+    becomes = "are closed with it" if closes_alerts else "stay"
     found = [
         *_of_conflicts(figures, refuses_conflicts),
         *_of_gaps(effects, titles),
@@ -113,7 +115,7 @@ def cautions_of(
             Caution(
                 Rank.ALERTS,
                 "open-alerts-of-removed",
-                f"{titles.get(key, key)} is removed while alerts of it are open",
+                f"{titles.get(key, key)} is removed; its open alerts {becomes}",
                 count,
             )
             for key, count in open_alerts.items()

@@ -43,7 +43,7 @@ class Asked:
     effective_local: datetime | None
     effective_at: datetime | None
     reason: str
-    close_alerts_of_removed: bool
+    close_alerts_of_removed: bool | None
 
 
 def preview_switch(
@@ -62,13 +62,14 @@ def preview_switch(
     effective: Effective | str = Effective.NOW,
     effective_local: datetime | None = None,
     effective_at: datetime | None = None,
-    close_alerts_of_removed: bool = False,
+    close_alerts_of_removed: bool | None = None,
     settings: SwitchSettings = DEFAULTS,
 ) -> Preview:
     """The switch stands as a preview with its figures and warnings, from one snapshot; nothing else has changed.
 
     A publication has `content`, a move `target_protocol_id`. With scope *selection* the enrolments named, or those that
     `chosen` describes, are frozen. `effective_local` (naive) belongs to *civil*, `effective_at` to *instant*.
+    `close_alerts_of_removed` overrides what the version switched to says about them (rule 6).
     Raises InvalidSwitch, MissingReason, UnknownProtocol, UnknownEnrolment, NothingToSwitch, NothingInForce (a move to a
     protocol without a version), InThePast, SwitchLoop. Locks: new rows only.
     """
@@ -154,7 +155,10 @@ def _preview(
     effects = list(effects_of(connection, ground, switch, asked.content))
     before, after = _contents(effects, ground, asked)
     _require_somebody_watched(asked, effects)
-    figures, cautions = _count(connection, ground, asked, selection, effects, before, after, target_control)
+    closes_alerts = _closes_alerts(asked, after)
+    figures, cautions = _count(
+        connection, ground, asked, selection, effects, before, after, target_control, closes_alerts
+    )
     needs_approval = figures.patients > settings.approve_above_patients or (
         settings.approve_loosening and loosens_limits(effects)
     )
@@ -176,7 +180,7 @@ def _preview(
         effective=asked.effective.value,
         effective_local=asked.effective_local,
         effective_at=asked.effective_at,
-        close_alerts_of_removed=asked.close_alerts_of_removed,
+        close_alerts_of_removed=closes_alerts,
         reason=asked.reason,
         seen_switch_number=control[0],
         figures={**figures.to_document(), "cautions": [asdict(caution) for caution in cautions]},
@@ -194,6 +198,7 @@ def _preview(
         selection=selection,
         effective=asked.effective,
         seen_switch_number=control[0],
+        close_alerts_of_removed=closes_alerts,
         figures=figures,
         cautions=cautions,
         needs_approval=needs_approval,
@@ -296,6 +301,13 @@ def _contents(effects: Sequence[Effect], ground: Ground, asked: Asked) -> tuple[
     return own.versions.get(before or 0), after
 
 
+def _closes_alerts(asked: Asked, after: Content | None) -> bool:
+    """Whether open alerts of removed activities are closed: as the switch says, else the version switched to."""
+    if asked.close_alerts_of_removed is not None:
+        return asked.close_alerts_of_removed
+    return after is not None and not after.on_switch.keep_alerts_of_removed
+
+
 def _most(effects: Sequence[Effect], of: Callable[[Effect], Segment]) -> int | None:
     counts: Counter[int | None] = Counter()
     for effect in effects:
@@ -317,6 +329,7 @@ def _count(
     before: Content | None,
     after: Content | None,
     seen_target_number: int | None,
+    closes_alerts: bool,
 ) -> tuple[Figures, tuple[Caution, ...]]:
     question = ground.question(recent_at=ground.at, selection_id=selection.selection_id if selection else None)
     changed = preview_store.list_changed_fields(connection, question) if before and after else []
@@ -336,6 +349,7 @@ def _count(
         after,
         refuses_conflicts=asked.kind is SwitchKind.PUBLISH,
         open_alerts=open_alerts,
+        closes_alerts=closes_alerts,
     )
     return figures, cautions
 

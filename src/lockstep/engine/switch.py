@@ -177,6 +177,7 @@ def _show(connection: Connection, organisation_id: int, switch_id: int) -> Shown
         selection_id=switch.selection_id,
         effective=switch.effective,
         reason=switch.reason,
+        close_alerts_of_removed=switch.close_alerts_of_removed,
         figures=figures,
         needs_approval=switch.needs_approval,
         approved_by=switch.approved_by,
