@@ -15,10 +15,10 @@ from lockstep.engine.cohort import (
     KindTargets,
     Targets,
     kind_of,
-    relevant_selections,
     settled_protocol,
     settled_since,
 )
+from lockstep.engine.selection import list_memberships, relevant_selections
 from lockstep.store import agenda as agenda_store
 from lockstep.store import recalculation as store
 from lockstep.store import timeline as facts_store
@@ -157,14 +157,12 @@ def _by_kind(
 ) -> dict[Kind, _Members]:
     """The members of the groups by everything but their cohort that bears on their targets."""
     relevant = relevant_selections(world)
-    selections: dict[int, frozenset[int]] = {}
-    if relevant:
-        selections = store.list_memberships(
-            connection,
-            organisation_id=organisation_id,
-            enrolment_ids=[each for group in groups for each in group.enrolment_ids],
-            selection_ids=sorted(relevant),
-        )
+    selections = list_memberships(
+        connection,
+        organisation_id=organisation_id,
+        world=world,
+        enrolment_ids=[each for group in groups for each in group.enrolment_ids],
+    )
     kinds: dict[Kind, _Members] = defaultdict(lambda: _Members([], []))
     for group in groups:
         protocol_id = settled_protocol(group, world, begins)

@@ -188,13 +188,3 @@ def settled_protocol(group: HeadGroup, world: World, begins: datetime) -> int | 
 def settled_since(world: World, changed_at: datetime) -> datetime:
     """What began before this bears on no window open at the change or later; on the hour, so that chunks agree."""
     return (changed_at - 2 * reach(world)).replace(minute=0, second=0, microsecond=0)
-
-
-def relevant_selections(world: World) -> frozenset[int]:
-    """Selections that any accepted switch of these protocols names."""
-    return frozenset(
-        switch.selection_id
-        for protocol in world.values()
-        for switch in protocol.switches
-        if switch.selection_id is not None
-    )

@@ -13,7 +13,7 @@ from lockstep.domain.rule import Missed
 from lockstep.domain.switch import SwitchKind
 from lockstep.domain.timeline import ProtocolFacts, generation_at, in_force
 from lockstep.engine.course import Memory, NotShared, OwnCourse, SharedCourse
-from lockstep.store import recalculation as selection_store
+from lockstep.engine.selection import list_memberships
 from lockstep.store import timeline as facts_store
 from lockstep.store.database import Connection
 from lockstep.store.judgement import DueHead, Standing
@@ -36,7 +36,9 @@ class Due:
         self._connection, self._memory, self._organisation_id = connection, memory, organisation_id
         self.heads, self.now = heads, now
         self.world = self._protocols({head.protocol_id for head in heads.values()})
-        self._members = self._memberships()
+        self._members = list_memberships(
+            connection, organisation_id=organisation_id, world=self.world, enrolment_ids=heads
+        )
         self.outages = facts_store.load_outages(
             connection, organisation_id=organisation_id, since_at=now - _OUTAGES_REACH
         )
@@ -151,22 +153,6 @@ class Due:
 
     def _protocols(self, protocol_ids: Iterable[int]) -> dict[int, ProtocolFacts]:
         return self._memory.world(self._connection, organisation_id=self._organisation_id, protocol_ids=protocol_ids)
-
-    def _memberships(self) -> dict[int, frozenset[int]]:
-        selections = {
-            switch.selection_id
-            for protocol in self.world.values()
-            for switch in protocol.switches
-            if switch.selection_id is not None
-        }
-        if not selections:
-            return {}
-        return selection_store.list_memberships(
-            self._connection,
-            organisation_id=self._organisation_id,
-            enrolment_ids=list(self.heads),
-            selection_ids=sorted(selections),
-        )
 
     def _course(self, protocol_id: int, cohort_id: int, selections: frozenset[int]) -> SharedCourse:
         return self._memory.shared(

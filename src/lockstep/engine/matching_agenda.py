@@ -9,6 +9,7 @@ from lockstep.domain.occurrence import Key, OccurrenceState
 from lockstep.domain.timeline import ProtocolFacts, Span
 from lockstep.engine.agenda import bring_in_step
 from lockstep.engine.course import Memory, OwnCourse, SharedCourse
+from lockstep.engine.selection import list_memberships
 from lockstep.store import measurement as store
 from lockstep.store import timeline as facts_store
 from lockstep.store.database import Connection
@@ -111,19 +112,8 @@ class Agendas:
         ]
 
     def _memberships(self) -> dict[int, frozenset[int]]:
-        selections = {
-            switch.selection_id
-            for protocol in self._protocols.values()
-            for switch in protocol.switches
-            if switch.selection_id is not None
-        }
-        if not selections:
-            return {}
-        return store.list_memberships(
-            self.connection,
-            organisation_id=self.organisation_id,
-            enrolment_ids=self._heads.keys(),
-            selection_ids=selections,
+        return list_memberships(
+            self.connection, organisation_id=self.organisation_id, world=self._protocols, enrolment_ids=self._heads
         )
 
     def _bring_in_step(self) -> None:

@@ -1,9 +1,10 @@
-"""Freezes the enrolments that a switch is for."""
+"""Freezes the enrolments that a switch is for, and tells which frozen ones hold an enrolment."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lockstep.domain.refusal import NothingToSwitch, UnknownEnrolment
 from lockstep.domain.selection import Filter, Selection, describe
+from lockstep.domain.timeline import World
 from lockstep.store import selection as store
 from lockstep.store.database import Connection
 
@@ -44,3 +45,25 @@ def freeze_selection(
     if selection.member_count == 0:
         raise NothingToSwitch("Nobody of this selection is on the protocol", where="enrolment_ids")
     return selection
+
+
+def relevant_selections(world: World) -> frozenset[int]:
+    """Selections that any accepted switch of these protocols names."""
+    return frozenset(
+        switch.selection_id
+        for protocol in world.values()
+        for switch in protocol.switches
+        if switch.selection_id is not None
+    )
+
+
+def list_memberships(
+    connection: Connection, *, organisation_id: int, world: World, enrolment_ids: Iterable[int]
+) -> dict[int, frozenset[int]]:
+    """Which relevant selections hold each enrolment; absent where none does. Locks: none."""
+    selections = relevant_selections(world)
+    if not selections:
+        return {}
+    return store.list_memberships(
+        connection, organisation_id=organisation_id, enrolment_ids=enrolment_ids, selection_ids=selections
+    )

@@ -1,6 +1,5 @@
 """Measurements with their unique keys, what was set aside, and the judgements they correct."""
 
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -124,25 +123,6 @@ def list_switch_marks(
         {"organisation_id": organisation_id, "protocol_ids": array.numbers(sorted(protocol_ids))},
     )
     return {row[0]: (row[1], row[2]) for row in found.fetchall()}
-
-
-def list_memberships(
-    connection: Connection[Any],
-    *,
-    organisation_id: int,
-    enrolment_ids: Collection[int],
-    selection_ids: Collection[int],
-) -> dict[int, frozenset[int]]:
-    """Which of the selections hold each enrolment; absent where none does. Locks: none."""
-    values = {
-        "organisation_id": organisation_id,
-        "enrolment_ids": sorted(enrolment_ids),
-        "selection_ids": sorted(selection_ids),
-    }
-    members: dict[int, set[int]] = defaultdict(set)
-    for enrolment_id, selection_id in connection.execute(_SQL["list_memberships"], values).fetchall():
-        members[enrolment_id].add(selection_id)
-    return {enrolment_id: frozenset(held) for enrolment_id, held in members.items()}
 
 
 def take_keys(connection: Connection[Any], *, organisation_id: int, keys: Sequence[NewKey]) -> dict[SourceKey, int]:

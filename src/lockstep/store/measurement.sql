@@ -32,17 +32,6 @@ where a.organisation_id = %(organisation_id)s
     and a.protocol_id = any(%(protocol_ids)s::bigint[])
 group by a.protocol_id;
 
--- name: list_memberships
--- Which of these selections hold the enrolments.
--- Locks: none.
-select
-    m.enrolment_id,
-    m.selection_id
-from selection_member m
-where m.organisation_id = %(organisation_id)s
-    and m.enrolment_id = any(%(enrolment_ids)s)
-    and m.selection_id = any(%(selection_ids)s);
-
 -- name: take_keys
 -- The identifiers that were not known are taken, each once however many send it at the same time; returns their ordinals.
 -- Locks: the new keys in key order, after the heads.

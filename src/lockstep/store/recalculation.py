@@ -396,22 +396,6 @@ def list_behind(
     return behind, slice_[-1][0] if len(slice_) == size else None
 
 
-def list_memberships(
-    connection: Connection[Any],
-    *,
-    organisation_id: int,
-    enrolment_ids: Sequence[int],
-    selection_ids: Sequence[int],
-) -> dict[int, frozenset[int]]:
-    """Which of the selections hold each enrolment that any of them holds. Locks: none."""
-    values = {
-        "organisation_id": organisation_id,
-        "enrolment_ids": list(enrolment_ids),
-        "selection_ids": list(selection_ids),
-    }
-    return {row[0]: frozenset(row[1]) for row in connection.execute(_SQL["list_memberships"], values)}
-
-
 def set_aside(
     connection: Connection[Any],
     *,

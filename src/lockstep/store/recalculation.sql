@@ -510,18 +510,6 @@ from operation o
 where o.organisation_id = %(organisation_id)s
     and o.operation_id = %(operation_id)s;
 
--- name: list_memberships
--- Which of some selections hold which enrolments.
--- Locks: none.
-select
-    m.enrolment_id,
-    array_agg(m.selection_id) as selection_ids
-from selection_member m
-where m.organisation_id = %(organisation_id)s
-    and m.enrolment_id = any(%(enrolment_ids)s)
-    and m.selection_id = any(%(selection_ids)s)
-group by m.enrolment_id;
-
 -- name: list_behind
 -- Heads of any protocol that are behind, for the sweep: walks a slice of all heads in key order.
 -- Locks: none.

@@ -96,3 +96,19 @@ def share_a_member(connection: Connection[Any], *, organisation_id: int, selecti
     values = {"organisation_id": organisation_id, "selection_ids": sorted(set(selection_ids))}
     row = connection.execute(_SQL["share_a_member"], values).fetchone()
     return bool(row and row[0])
+
+
+def list_memberships(
+    connection: Connection[Any],
+    *,
+    organisation_id: int,
+    enrolment_ids: Iterable[int],
+    selection_ids: Iterable[int],
+) -> dict[int, frozenset[int]]:
+    """Which of the selections hold each enrolment that any of them holds. Locks: none."""
+    values = {
+        "organisation_id": organisation_id,
+        "enrolment_ids": list(enrolment_ids),
+        "selection_ids": sorted(selection_ids),
+    }
+    return {row[0]: frozenset(row[1]) for row in connection.execute(_SQL["list_memberships"], values)}

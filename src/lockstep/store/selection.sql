@@ -127,3 +127,15 @@ select exists (
     group by m.enrolment_id
     having count(m.selection_id) = cardinality(%(selection_ids)s::bigint[])
 );
+
+-- name: list_memberships
+-- Which of some selections hold which enrolments.
+-- Locks: none.
+select
+    m.enrolment_id,
+    array_agg(m.selection_id) as selection_ids
+from selection_member m
+where m.organisation_id = %(organisation_id)s
+    and m.enrolment_id = any(%(enrolment_ids)s)
+    and m.selection_id = any(%(selection_ids)s)
+group by m.enrolment_id;
