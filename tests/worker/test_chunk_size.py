@@ -13,6 +13,15 @@ def test_it_finds_the_size_that_holds_locks_for_10_to_15_ms() -> None:
     assert 10 <= size.size / 200 <= 15
 
 
+def test_a_thousand_take_a_handful_of_chunks() -> None:
+    size, left, chunks = ChunkSize(), 1_000, 0
+    while left > 0:
+        left -= size.size
+        chunks += 1
+        size.succeeded(done=size.size, elapsed_ms=5)
+    assert chunks <= 5
+
+
 def test_slowness_alone_makes_it_no_smaller_than_worth_while() -> None:
     size = ChunkSize()
     for _ in range(50):

@@ -59,6 +59,16 @@ def states(admin: psycopg.Connection) -> list[str]:
     ]
 
 
+def test_a_small_one_is_over_with_its_first_pick(database: Database, admin: psycopg.Connection) -> None:
+    world, protocol_id, _ = world_of(database, 50)
+    run(Recalculating(database))
+    world.publish(protocol_id, activity(schedule=every(2)))
+    # The clock stands still, so that only chunks end the pick, not the time they take on a busy machine.
+    Recalculating(database, now=lambda: 1.0).run()
+    behind = "select count(*) from agenda_head where generation < (select max(generation) from switch_acceptance)"
+    assert admin.execute(behind).fetchall() == [(0,)]
+
+
 def test_it_brings_every_switch_to_its_end(database: Database, admin: psycopg.Connection) -> None:
     world, protocol_id, _ = world_of(database, 50)
     for days in (2, 3):

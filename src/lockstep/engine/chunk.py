@@ -245,7 +245,7 @@ def _step_kind(
     store.advance_rows(connection, organisation_id=organisation_id, ids=ids, steps=steps)
     having = Counter[str]()
     for rows in standings:
-        having[rows.standing.activity_key] += len(rows.cohort_ids)
+        having[rows.standing.activity_key] += rows.count
     lacking = [key for key in keys if having[key] < len(members.enrolment_ids)]
     fresh = _add_missing(connection, organisation_id, present, ids, lacking, targets, cohorts)
     asked = asked_in_mid_window([*((step.occurrence, step.cohort_ids[0]) for step in steps), *fresh], targets, cohorts)
@@ -258,7 +258,7 @@ def _steps(rows: StandingRows, targets: KindTargets, cohorts: Cohorts) -> list[S
     """Where rows that stand there must go, by cohort; those that stand right already are left out."""
     target_of = targets.targets(rows.standing.activity_key, rows.standing)
     by_target: dict[Occurrence | None, list[int]] = defaultdict(list)
-    for cohort_id in set(rows.cohort_ids):
+    for cohort_id in rows.cohort_ids:
         by_target[target_of(cohorts[cohort_id])].append(cohort_id)
     return [
         Step(rows, occurrence, cohort_ids)

@@ -1,7 +1,7 @@
 """Brings the agendas of many enrolments in step, in small fenced chunks that wait for no lock."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -63,8 +63,8 @@ def list_protocols_of_selection(database: Database, *, organisation_id: int, sel
         return store.list_protocols_of_selection(connection, organisation_id=organisation_id, selection_id=selection_id)
 
 
-def begin(database: Database, *, organisation_id: int, operation: Recalculation) -> None:
-    """The operation runs: its ranges exist and it knows how many enrolments it concerns. Idempotent.
+def begin(database: Database, *, organisation_id: int, operation: Recalculation) -> Recalculation:
+    """The operation runs: its ranges exist, and it is returned with how many enrolments it concerns. Idempotent.
 
     Locks: the operation's row, new ranges; a rival that began it first wins.
     """
@@ -76,8 +76,7 @@ def begin(database: Database, *, organisation_id: int, operation: Recalculation)
     with database.transaction(organisation_id) as connection:
         count, _ = store.count_ranges(connection, organisation_id=organisation_id, operation_id=operation.operation_id)
         if count:
-            _advance_to_running(connection, organisation_id, operation, operation.total or 0)
-            return
+            return _advance_to_running(connection, organisation_id, operation, operation.total or 0)
         total = store.count_enrolments(connection, **scope)
         borders = store.list_borders(connection, **scope, size=RANGE_SIZE)
         store.add_ranges(
@@ -87,14 +86,18 @@ def begin(database: Database, *, organisation_id: int, operation: Recalculation)
             ranges=_ranges(borders),
         )
         store.note_begun(connection, organisation_id=organisation_id, operation_id=operation.operation_id)
-        _advance_to_running(connection, organisation_id, operation, total)
+        return _advance_to_running(connection, organisation_id, operation, total)
 
 
-def _advance_to_running(connection: Connection, organisation_id: int, operation: Recalculation, total: int) -> None:
+def _advance_to_running(
+    connection: Connection, organisation_id: int, operation: Recalculation, total: int
+) -> Recalculation:
     if operation.state == OperationState.ACCEPTED:
         _advance(connection, organisation_id, operation, OperationState.QUEUED)
-    if operation.state in (OperationState.ACCEPTED, OperationState.QUEUED):
-        _advance(connection, organisation_id, operation, OperationState.RUNNING, total=total)
+    if operation.state not in (OperationState.ACCEPTED, OperationState.QUEUED):
+        return operation
+    _advance(connection, organisation_id, operation, OperationState.RUNNING, total=total)
+    return replace(operation, state=OperationState.RUNNING, total=total)
 
 
 def _ranges(borders: Sequence[int]) -> list[Range]:

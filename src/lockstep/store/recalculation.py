@@ -48,12 +48,13 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class StandingRows:
-    """Rows that stand at the same occurrence, asked under this protocol and version; a cohort for each of the rows."""
+    """How many rows stand at the same occurrence, asked under this protocol and version, and of which cohorts."""
 
     standing: Standing
     closes_at: datetime
     protocol_id: int
     version_number: int
+    count: int
     cohort_ids: Sequence[int]
 
 
@@ -226,7 +227,7 @@ def list_standings(
     """The distinct places where the enrolments' rows of these activities stand. Locks: none."""
     values = {"organisation_id": organisation_id, "enrolment_ids": ids.text, "activity_keys": list(activity_keys)}
     return [
-        StandingRows(Standing(row[0], row[1], row[2], row[3], row[5]), row[4], row[6], row[7], row[8])
+        StandingRows(Standing(row[0], row[1], row[2], row[3], row[5]), row[4], row[6], row[7], row[8], row[9])
         for row in connection.execute(_SQL["list_standings"], values)
     ]
 

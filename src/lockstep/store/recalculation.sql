@@ -242,7 +242,7 @@ select exists (
 );
 
 -- name: list_standings
--- The distinct places where the rows of held heads stand for some activities, with the cohorts of which rows stand there.
+-- The distinct places where the rows of held heads stand for some activities, with how many rows of which cohorts.
 -- Locks: none (the heads are held).
 select
     a.activity_key,
@@ -253,7 +253,8 @@ select
     a.judge_at,
     a.protocol_id,
     a.version_number,
-    array_agg(a.cohort_id)
+    count(*),
+    array_agg(distinct a.cohort_id)
 from agenda a
 where a.organisation_id = %(organisation_id)s
     and a.enrolment_id = any(%(enrolment_ids)s::bigint[])

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 FIRST = 8
-"""Small, because what cohorts share is computed in the first chunks, while their heads are held."""
+"""Small, because what cohorts share is computed in the first chunk, while its heads are held."""
+GROWTH = 8
+"""A small recalculation is over after a few chunks, and so waits a few times only behind a huge one."""
 LEAST = 1
 MOST = 4_000
 SHORT_MS = 10.0
@@ -23,7 +25,7 @@ class ChunkSize:
         if done < self.size:
             return
         if self.size < LEAST_BY_TIME:
-            self.size = min(LEAST_BY_TIME, 2 * self.size)
+            self.size = min(LEAST_BY_TIME, GROWTH * self.size)
         elif elapsed_ms < SHORT_MS:
             self.size = min(MOST, round(self.size * 1.25))
         elif elapsed_ms > LONG_MS:

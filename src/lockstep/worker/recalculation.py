@@ -21,6 +21,8 @@ from lockstep.worker.yielding import CLOSE_SECONDS, Yielding
 
 REFRESH_SECONDS = 0.1
 """How old the list of work may be; longer where listing itself takes long."""
+SLICE_SECONDS = 0.012
+"""How long one pick works at least: the first chunks are shorter, and a small recalculation need not wait between."""
 REST_SECONDS = 0.02
 LONGEST_REST_SECONDS = 1.0
 REMEMBERED = 64
@@ -127,8 +129,8 @@ class Recalculating:
         try:
             if work.operation.state in _TO_BEGIN:
                 self._begin(work)
-            else:
-                self._chunk(work)
+            while self._chunk(work) and self._now() - begun < SLICE_SECONDS:
+                pass
         except ImpossibleStep:
             # Another worker made the step first; the database tells where the operation stands now.
             self._rest(work)
@@ -141,10 +143,12 @@ class Recalculating:
         self._make_way(work, self._now() - begun)
 
     def _begin(self, work: Work) -> None:
-        recalculation.begin(self._database, organisation_id=work.organisation_id, operation=work.operation)
-        self._stale_at = 0.0  # its total and state are known now
+        work.operation = recalculation.begin(
+            self._database, organisation_id=work.organisation_id, operation=work.operation
+        )
 
-    def _chunk(self, work: Work) -> None:
+    def _chunk(self, work: Work) -> bool:
+        """One chunk is done; whether another may follow at once."""
         begun = self._now()
         chunk = recalculation.recalculate_chunk(
             self._database,
@@ -155,13 +159,15 @@ class Recalculating:
         )
         if chunk is None:
             self._end(work)
-            return
+            return False
         work.done += chunk.done
         work.rests = 0 if chunk.done or chunk.range_finished else work.rests
         work.size.succeeded(done=chunk.done, elapsed_ms=(self._now() - begun) * 1000)
         if not chunk.done and not chunk.range_finished:
             # Whoever is left is held by somebody: a rival's lock may last long.
             self._rest(work)
+            return False
+        return True
 
     def _end(self, work: Work) -> None:
         """No range is free: either it is done, or others are about to finish it."""
