@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 DIARIES = Path(__file__).parents[2].parent / "shared" / "cases" / "uci-diabetes-home-glucose"
 pytestmark = pytest.mark.skipif(not DIARIES.is_dir(), reason="the cases are not on this machine")
 ZONE = "America/Chicago"
+TODAY = datetime(2026, 3, 3, 13, 0, tzinfo=UTC)  # 07:00 there, two hours into breakfast's window
 NAMES = [f"data-{number:02}" for number in range(1, 26)]
 MAPPING = Path(small_world.__file__).parent / "mappings" / "uci-diabetes.yaml"
 
@@ -120,6 +121,39 @@ def test_every_row_is_accounted_for_and_a_repeat_stores_nothing(
     assert bring_in("data-01", after_row=900).rows == sum(
         1 for number, _ in rows(lines_of("data-01"), mapping, file="data-01") if number > 900
     )
+
+
+def test_diaries_of_1991_say_nothing_about_today(
+    database: Database, clock: "Clock", admin: psycopg.Connection, mapping: FileMapping
+) -> None:
+    """Every patient is asked at this moment, and hypoglycaemia alerts: no row may be taken for today's reading."""
+    clock.set(TODAY)
+    world = small_world.found(database)
+    protocol_id = world.protocol("glucose")
+    world.publish(protocol_id, four_a_day())
+    world.enrol(protocol_id, [f"uci-{name}" for name in NAMES], zone=ZONE)
+    open_now = admin.execute("select count(*) from agenda where opens_at <= %s and closes_at > %s", [TODAY, TODAY])
+    assert open_now.fetchone() == (len(NAMES),)
+    agenda = admin.execute("select * from agenda order by enrolment_id").fetchall()
+    outcomes: Counter[Outcome] = Counter()
+    for name in NAMES:
+        outcomes += import_measurements(
+            database, organisation_id=world.organisation_id, lines=lines_of(name), mapping=mapping, file=name
+        ).outcomes
+    assert outcomes == {Outcome.STORED: 8598, Outcome.DUPLICATE: 5, Outcome.SET_ASIDE: 8, Outcome.REFUSED: 61}
+    assert outcomes.total() == 8672
+    # Some would alert today, had they been measured today.
+    low = admin.execute("select count(*) from measurement where code = '41653-7' and value < 70").fetchone()
+    assert low is not None
+    assert low[0] > 100
+    for table in ("occurrence", "occurrence_correction", "alert", "alert_sample"):
+        assert admin.execute(f"select count(*) from {table}".encode()).fetchone() == (0,), table
+    assert admin.execute("select * from agenda order by enrolment_id").fetchall() == agenda
+    stated = admin.execute(
+        "select extract(year from min(judged_for_at)), extract(year from max(judged_for_at)),"
+        " bool_and(judged_for_at = taken_at), array_agg(distinct placed_by) from measurement"
+    )
+    assert stated.fetchone() == (1989, 1991, True, ["history"])
 
 
 @pytest.mark.parametrize("name", NAMES)

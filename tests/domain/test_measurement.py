@@ -13,6 +13,7 @@ from lockstep.domain.measurement import (
     PLAUSIBLE,
     Measurement,
     Outcome,
+    PlacedBy,
     implausible,
     instant_of_judging,
     read,
@@ -314,14 +315,23 @@ def test_a_trusted_clock_places_a_measurement_and_the_receipt_any_other(
     taken: timedelta, flagged: bool, instant: timedelta, trusted: bool
 ) -> None:
     found = instant_of_judging(RECEIVED + taken, RECEIVED, flagged)
-    assert found == (RECEIVED + instant, trusted)
+    assert found == (RECEIVED + instant, PlacedBy.DEVICE if trusted else PlacedBy.RECEIPT)
 
 
 @given(taken=st.datetimes(timezones=st.just(UTC)), flagged=st.booleans())
 def test_no_measurement_counts_later_than_its_receipt(taken: datetime, flagged: bool) -> None:
-    instant, trusted = instant_of_judging(taken, RECEIVED, flagged)
+    instant, placed_by = instant_of_judging(taken, RECEIVED, flagged)
     assert RECEIVED - timedelta(days=30) <= instant <= RECEIVED
-    assert trusted or instant == RECEIVED
+    assert placed_by is PlacedBy.DEVICE or instant == RECEIVED
+
+
+@given(taken=st.datetimes(timezones=st.just(UTC)))
+def test_history_counts_for_the_instant_a_file_states_however_old(taken: datetime) -> None:
+    instant, placed_by = instant_of_judging(taken, RECEIVED, False, history=True)
+    if taken > RECEIVED + timedelta(minutes=5):
+        assert (instant, placed_by) == (RECEIVED, PlacedBy.RECEIPT)
+    else:
+        assert (instant, placed_by) == (min(taken, RECEIVED), PlacedBy.HISTORY)
 
 
 def test_the_outcomes_are_the_four_of_the_invariant() -> None:

@@ -74,6 +74,7 @@ def test_a_row_becomes_a_measurement() -> None:
         finding=None,
         unit="kg",
         taken_at=datetime(2026, 3, 2, 7, 5, tzinfo=UTC),
+        history=True,
     )
     assert found.identifier.startswith("p1/")
 

@@ -79,8 +79,8 @@ def test_untrusted_clock(
     item = weighed("anna", "1", received + shift, clock_flagged=flagged)
     assert world.record(item, at=received).outcome is Outcome.STORED
     judged = min(received + shift, received) if trusted else received
-    assert world.ask("select taken_at, judged_for_at, clock_trusted from measurement") == [
-        (received + shift, judged, trusted)
+    assert world.ask("select taken_at, judged_for_at, placed_by from measurement") == [
+        (received + shift, judged, "device" if trusted else "receipt")
     ]
 
 

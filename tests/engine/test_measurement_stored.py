@@ -44,8 +44,8 @@ def test_it_is_stored_and_fulfils_the_open_occurrence(
         database, organisation_id=world.organisation_id, measurement=weighed("anna", "1", MORNING)
     )
     assert outcome.outcome is Outcome.STORED
-    stored = admin.execute("select value, unit, taken_at, judged_for_at, clock_trusted from measurement").fetchall()
-    assert stored == [(Decimal(80), "kg", MORNING, MORNING, True)]
+    stored = admin.execute("select value, unit, taken_at, judged_for_at, placed_by from measurement").fetchall()
+    assert stored == [(Decimal(80), "kg", MORNING, MORNING, "device")]
     decided = admin.execute(
         "select enrolment_id, activity_key, on_date::text, slot, state, measurement_id from occurrence"
     )

@@ -22,6 +22,14 @@ class Outcome(StrEnum):
     REFUSED = "refused"
 
 
+class PlacedBy(StrEnum):
+    """Why a measurement belongs to the instant it belongs to."""
+
+    DEVICE = "device"
+    HISTORY = "history"
+    RECEIPT = "receipt"
+
+
 ABOVE_RANGE = "above range"
 BELOW_RANGE = "below range"
 
@@ -30,6 +38,8 @@ BELOW_RANGE = "below range"
 class Measurement:
     """A value with unit, or a finding in words, taken at an instant in UTC; (source, identifier) makes it
     unique.
+
+    `history`: a file that a person imported states the instant, so it is believed however old; else a device does.
     """
 
     source: str
@@ -42,6 +52,7 @@ class Measurement:
     taken_at: datetime
     clock_flagged: bool = False
     device: str = ""
+    history: bool = False
 
 
 _LONGEST = {
@@ -60,7 +71,7 @@ _NUMBER_MEND = 'Send a number without quotes; send words such as "Hi" as finding
 _INSTANT_MEND = "Write the instant with its offset, such as 2026-03-29T08:05:00+02:00."
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
-_OLDEST_TRUSTED = timedelta(days=30)
+OLDEST_TRUSTED = timedelta(days=30)
 _NEWEST_TRUSTED = timedelta(minutes=5)
 
 Bounds = tuple[Decimal, Decimal, str]
@@ -191,14 +202,24 @@ def implausible(code: str, value: Decimal, unit: str, bounds: Bounds | None = No
     return f"{given} is implausible for {code}: possible is {least:f} to {most:f} {own_unit}".strip()
 
 
-def instant_of_judging(taken_at: datetime, received_at: datetime, clock_flagged: bool) -> tuple[datetime, bool]:
-    """The instant a measurement belongs to, and whether that is when the device says it was taken.
+def instant_of_judging(
+    taken_at: datetime, received_at: datetime, clock_flagged: bool, history: bool = False
+) -> tuple[datetime, PlacedBy]:
+    """The instant a measurement belongs to, and why. Never later than the receipt (invariant S10).
 
-    The device is trusted if received - 30 days <= taken <= received + 5 minutes and its clock is not flagged;
-    else the receipt counts (switching.md, late values). Never later than the receipt (invariant S10).
+    A device is trusted if received - 30 days <= taken <= received + 5 minutes and its clock is not flagged;
+    else the receipt counts (switching.md, late values). What a file states as history is believed however old.
     """
-    trusted = not clock_flagged and received_at - _OLDEST_TRUSTED <= taken_at <= received_at + _NEWEST_TRUSTED
-    return (min(taken_at, received_at) if trusted else received_at), trusted
+    if clock_flagged or is_future(taken_at, received_at):
+        return received_at, PlacedBy.RECEIPT
+    if not history and taken_at < received_at - OLDEST_TRUSTED:
+        return received_at, PlacedBy.RECEIPT
+    return min(taken_at, received_at), PlacedBy.HISTORY if history else PlacedBy.DEVICE
+
+
+def is_future(taken_at: datetime, received_at: datetime) -> bool:
+    """Whether the instant lies further ahead of the receipt than two clocks may differ: 5 minutes."""
+    return taken_at > received_at + _NEWEST_TRUSTED
 
 
 def require_text(given: object, name: str, where: str) -> str:

@@ -8,7 +8,10 @@ from lockstep.domain.measurement_file import SetAside
 
 
 def digest(item: Measurement | SetAside) -> bytes:
-    """16 bytes that differ when anything differs that was sent under an identifier; 80 and 80.0 are the same value."""
+    """16 bytes that differ when anything differs that was sent under an identifier; 80 and 80.0 are the same value.
+
+    By which way it came is no part of that: what a device sent and a file states again is a duplicate.
+    """
     if isinstance(item, SetAside):
         parts = [item.patient, item.kind, item.text]
     else:
@@ -37,6 +40,8 @@ def to_text(item: Measurement | SetAside) -> str:
         document["finding"] = item.finding
     if item.clock_flagged:
         document["clock_flagged"] = True
+    if item.history:
+        document["history"] = True
     if item.device:
         document["device"] = item.device
     return json.dumps(document, ensure_ascii=False)

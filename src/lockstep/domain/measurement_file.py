@@ -63,12 +63,12 @@ def rows(
 ) -> Iterator[Row]:
     """Every row of a file, in order, with its number (from 1) and what it says; nothing is left out.
 
-    A Measurement is ready to be recorded. A SetAside has an impossible date, time or value (or is a Refusal
-    where the mapping says so). A Refusal could not be read at all; its `where` is "row 12". Empty lines and
-    the header are no rows. `file` is the file's name; `patient` is what {given} means; `zone` goes before the
-    mapping's own for local times, of which those in a gap move forward (civil.py). A field may not hold a
-    line break, so that one stray quote never swallows the rest of the file. Raises InvalidMapping at the
-    first row where header and mapping disagree.
+    A Measurement is ready to be recorded, its instant as history. A SetAside has an impossible date, time or
+    value (or is a Refusal where the mapping says so). A Refusal could not be read at all; its `where` is
+    "row 12". Empty lines and the header are no rows. `file` is the file's name; `patient` is what {given} means;
+    `zone` goes before the mapping's own for local times, of which those in a gap move forward (civil.py). A field
+    may not hold a line break, so that one stray quote never swallows the rest of the file. Raises InvalidMapping
+    at the first row where header and mapping disagree.
     """
     reader = _Reader(mapping, file, patient, require_zone(zone) if zone else mapping.zone)
     columns = mapping.columns
@@ -155,6 +155,7 @@ class _Reader:
             unit=unit,
             taken_at=taken_at,
             device=mapping.device,
+            history=True,
         )
 
     def _coded(self, cells: dict[str, str], where: str) -> Coded:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from lockstep.domain.agenda import Head, Row
+from lockstep.domain.alert import RELEVANT_FOR
+from lockstep.domain.measurement import OLDEST_TRUSTED
 from lockstep.domain.occurrence import Key, OccurrenceState
 from lockstep.domain.timeline import ProtocolFacts, Span
 from lockstep.engine.agenda import bring_in_step
@@ -208,8 +210,36 @@ class Agendas:
             )
         return self._outages
 
-    def own(self, enrolment_ids: Sequence[int]) -> dict[int, OwnCourse]:
-        """The courses of enrolments from their own facts. Locks: none."""
+    def reach_back(self, oldest: Mapping[int, datetime]) -> None:
+        """Patients who measured before the course at hand holds for them get their own, with the outages of that time.
+
+        `oldest` is the earliest instant of each patient. Locks: none.
+        """
+        early = {
+            enrolment_id: oldest[agenda.patient_id]
+            for enrolment_id, agenda in self.of_enrolment.items()
+            if agenda.patient_id in oldest and oldest[agenda.patient_id] < self._holds_from(agenda)
+        }
+        if not early:
+            return
+        outages = facts_store.load_outages(
+            self.connection, organisation_id=self.organisation_id, since_at=min(early.values()) - _OUTAGES_REACH
+        )
+        for enrolment_id, course in self.own(sorted(early), outages=outages).items():
+            self.of_enrolment[enrolment_id].course = course
+
+    def _holds_from(self, agenda: Agenda) -> datetime:
+        """From when on the agenda's course says what was in force for the enrolment; a cohort knows no enrolments."""
+        head = agenda.head
+        if head is None or not agenda.course.shared:
+            return self.now - OLDEST_TRUSTED
+        moved = head.protocol_id != head.assigned_protocol_id
+        # A head does not know when a switch moved it: what pages was taken within that time, the rest is looked up.
+        since_at = self.now - (RELEVANT_FOR if moved else OLDEST_TRUSTED)
+        return max(since_at, head.assigned_at, head.individual_until)
+
+    def own(self, enrolment_ids: Sequence[int], *, outages: tuple[Span, ...] | None = None) -> dict[int, OwnCourse]:
+        """The courses of enrolments from their own facts; `outages` are those that may bear on them. Locks: none."""
         if not enrolment_ids:
             return {}
         known = facts_store.load_enrolments(
@@ -220,7 +250,7 @@ class Agendas:
             organisation_id=self.organisation_id,
             protocol_ids={assigned.protocol_id for facts in known.values() for assigned in facts.assignments},
         )
-        outages = self.known_outages()
+        outages = self.known_outages() if outages is None else outages
         return {each: OwnCourse(facts, world, outages, self.now) for each, facts in known.items()}
 
 

@@ -8,7 +8,7 @@ from lockstep.domain.matching import Candidate, match
 from lockstep.domain.occurrence import Fate, Occurrence, OccurrenceState
 from lockstep.engine.course import OwnCourse
 from lockstep.engine.matching_agenda import Agenda
-from lockstep.engine.matching_taking import Found, Stored, Taking
+from lockstep.engine.matching_taking import Found, Stored, Taking, reach_of
 from lockstep.store import agenda as agenda_store
 from lockstep.store import measurement as store
 
@@ -126,6 +126,8 @@ def _around(course: OwnCourse, each: Stored) -> dict[str, list[Occurrence]]:
         of_key = [activity for segment in timeline if (activity := activity_of(segment, key)) is not None]
         if all(activity.code != each.code for activity in of_key):
             continue
+        if timeline[0].from_at - each.at > max(map(reach_of, of_key)):
+            continue  # no window that is open when the enrolment begins opened so long before
         grace = timedelta(minutes=max(activity.grace_minutes for activity in of_key))
         until_at = max(each.at, timeline[-1].from_at)
         for occurrence in occurrences(course.course, key, from_at=each.at - grace, in_pauses=False):

@@ -52,7 +52,7 @@ class Taking:
             for row in agenda.rows.values():
                 activity = agenda.course.asked(row)
                 if activity is not None and activity.code == each.code:
-                    reach = timedelta() if agenda.course.shared else _reach(activity)
+                    reach = timedelta() if agenda.course.shared else reach_of(activity)
                     since[agenda.enrolment_id, row.activity_key] = row.on - reach
         decided = store.list_decided_since(
             self.agendas.connection,
@@ -126,7 +126,7 @@ class Taking:
             self._count_on(agenda, after, each, following)
 
 
-def _reach(activity: Activity) -> timedelta:
+def reach_of(activity: Activity) -> timedelta:
     """How many dates before a row's own an occurrence may carry that closes after the row opens."""
     if isinstance(activity.schedule, AfterEvent):
         minutes = activity.schedule.delay_minutes + activity.schedule.lasts_minutes

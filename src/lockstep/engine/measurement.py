@@ -4,23 +4,25 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from lockstep.domain.agenda import Row
 from lockstep.domain.alert import merged
-from lockstep.domain.measurement import Bounds, Measurement, Outcome, implausible, instant_of_judging
+from lockstep.domain.measurement import (
+    Measurement,
+    Outcome,
+)
 from lockstep.domain.measurement_document import digest, to_text
 from lockstep.domain.measurement_file import SetAside
 from lockstep.domain.missed import run_length
 from lockstep.domain.refusal import InvalidMeasurement, Refusal
-from lockstep.domain.unit import convertible
 from lockstep.engine import outage
-from lockstep.engine.alert import judging, limit_alerts, take_back_missed
+from lockstep.engine.alert import limit_alerts, take_back_missed
 from lockstep.engine.course import Memory, memory_of
 from lockstep.engine.matching import match_measurements
-from lockstep.engine.matching_agenda import Agenda, Agendas
+from lockstep.engine.matching_agenda import Agendas
 from lockstep.engine.matching_taking import Found, Stored
+from lockstep.engine.measurement_sent import Sent, judge, oldest_of, place
 from lockstep.store import agenda as agenda_store
 from lockstep.store import alert as alert_store
 from lockstep.store import measurement as store
@@ -50,24 +52,6 @@ class ItemOutcome:
     reason: str = ""
 
 
-@dataclass(slots=True)
-class _Sent:
-    """An item on its way: where it was sent, and what is known of it."""
-
-    index: int
-    item: Measurement | SetAside
-    content_hash: bytes
-    patient_id: int | None = None
-    at: datetime | None = None
-    trusted: bool = True
-    aside: tuple[str, str] | None = None
-    refused: Refusal | None = None
-
-    @property
-    def key(self) -> store.SourceKey:
-        return (self.item.source, self.item.identifier)
-
-
 class _NotAll(Exception):
     def __init__(self, outcomes: list[ItemOutcome]) -> None:
         self.outcomes = outcomes
@@ -94,7 +78,9 @@ def record_measurements(
     """
     if not items:
         return []
-    show_alive(database, organisation_id)
+    if any(isinstance(item, Measurement) and not item.history for item in items):
+        # That a person can import a file does not tell whether patients' devices get through.
+        show_alive(database, organisation_id)
     try:
         return run_again(lambda: _record(database, organisation_id, items, all_or_nothing), attempts=ATTEMPTS)
     except _NotAll as refused:
@@ -131,13 +117,13 @@ def show_alive(database: Database, organisation_id: int) -> None:
 
 def _record(database: Database, organisation_id: int, items: Sequence[Item], all_or_nothing: bool) -> list[ItemOutcome]:
     outcomes: list[ItemOutcome | None] = [None] * len(items)
-    sent: dict[store.SourceKey, _Sent] = {}
-    again: list[tuple[_Sent, _Sent]] = []
+    sent: dict[store.SourceKey, Sent] = {}
+    again: list[tuple[Sent, Sent]] = []
     for index, item in enumerate(items):
         if isinstance(item, Refusal):
             outcomes[index] = _refused(item)
             continue
-        each = _Sent(index, item, digest(item))
+        each = Sent(index, item, digest(item))
         first = sent.setdefault(each.key, each)
         if first is not each:
             again.append((each, first))
@@ -156,7 +142,7 @@ def _take_in(
     connection: Connection,
     memory: Memory,
     organisation_id: int,
-    sent: dict[store.SourceKey, _Sent],
+    sent: dict[store.SourceKey, Sent],
     outcomes: list[ItemOutcome | None],
 ) -> None:
     codes: dict[str, set[str]] = {each.item.patient: set() for each in sent.values()}
@@ -166,7 +152,10 @@ def _take_in(
     people = store.list_concerned(connection, organisation_id=organisation_id, identifiers=codes)
     agendas = Agendas(connection, memory, organisation_id=organisation_id, people=people, codes=codes)
     for each in sent.values():
-        _judge(each, people.get(each.item.patient), agendas)
+        place(each, people.get(each.item.patient), agendas.now)
+    agendas.reach_back(oldest_of(sent.values()))
+    for each in sent.values():
+        judge(each, agendas)
     wanted = [each for each in sent.values() if each.refused is None]
     new = store.take_keys(
         connection,
@@ -186,50 +175,11 @@ def _take_in(
     _save(connection, organisation_id, agendas, taken, new)
 
 
-def _judge(each: _Sent, person: tuple[int, Any] | None, agendas: Agendas) -> None:
-    """Whether the item is believed, placed at an instant, or refused."""
-    item = each.item
-    if isinstance(item, SetAside):
-        each.aside = (f"impossible-{item.kind}", item.reason)
-        return
-    each.at, each.trusted = instant_of_judging(item.taken_at, agendas.now, item.clock_flagged)
-    if person is None:
-        each.aside = ("unknown-patient", f"No patient is called {item.patient}")
-        return
-    each.patient_id = person[0]
-    if item.value is None:
-        return
-    try:
-        reason = _implausible(item, each.at, agendas.of_patient.get(person[0], ()))
-    except InvalidMeasurement as refusal:
-        each.refused = refusal
-        return
-    if reason is not None:
-        each.aside = ("implausible", reason)
-
-
-def _implausible(item: Measurement, at: datetime, agendas: Sequence[Agenda]) -> str | None:
-    assert item.value is not None
-    bounds: list[Bounds | None] = []
-    for _, _, activities in judging(agendas, at, item.code):
-        for activity in activities:
-            if item.unit != activity.unit and not convertible(item.unit, activity.unit, item.code):
-                what = f"A value in {item.unit or 'no unit'} cannot be expressed in {activity.unit or 'no unit'}"
-                mend = f"The protocol measures {activity.title} in {activity.unit or 'no unit'}."
-                raise InvalidMeasurement(what, where="unit", mend=mend)
-            bounds.append((*activity.plausible, activity.unit) if activity.plausible else None)
-    for bound in bounds or [None]:
-        reason = implausible(item.code, item.value, item.unit, bound)
-        if reason is not None:
-            return reason
-    return None
-
-
 def _save(
     connection: Connection,
     organisation_id: int,
     agendas: Agendas,
-    taken: Sequence[_Sent],
+    taken: Sequence[Sent],
     new: dict[store.SourceKey, int],
 ) -> None:
     kept: list[store.Kept] = []
@@ -255,7 +205,7 @@ def _save(
                 item.unit,
                 item.finding,
                 item.taken_at,
-                each.trusted,
+                each.placed_by,
                 item.source,
                 item.identifier,
             )
@@ -332,13 +282,13 @@ def _with_the_others(outcome: ItemOutcome) -> ItemOutcome:
     return _refused(InvalidMeasurement(_NOT_ALONE, mend="Correct that one and send all of them again."))
 
 
-def _taken(each: _Sent, measurement_id: int) -> ItemOutcome:
+def _taken(each: Sent, measurement_id: int) -> ItemOutcome:
     if each.aside is not None:
         return ItemOutcome(Outcome.SET_ASIDE, measurement_id, *each.aside)
     return ItemOutcome(Outcome.STORED, measurement_id)
 
 
-def _known_before(each: _Sent, known: store.KnownKey | None) -> ItemOutcome:
+def _known_before(each: Sent, known: store.KnownKey | None) -> ItemOutcome:
     """The answer to an identifier that was taken before: the same one as then, unless it says something else now."""
     if known is None:
         assert each.refused is not None, "an identifier that is neither new nor known was refused"
@@ -350,7 +300,7 @@ def _known_before(each: _Sent, known: store.KnownKey | None) -> ItemOutcome:
     return ItemOutcome(Outcome.DUPLICATE, known.measurement_id)
 
 
-def _sent_again(each: _Sent, first: _Sent, outcome: ItemOutcome | None) -> ItemOutcome:
+def _sent_again(each: Sent, first: Sent, outcome: ItemOutcome | None) -> ItemOutcome:
     """The answer to an identifier that the same batch held before."""
     assert outcome is not None
     if each.content_hash != first.content_hash:
@@ -360,7 +310,7 @@ def _sent_again(each: _Sent, first: _Sent, outcome: ItemOutcome | None) -> ItemO
     return outcome
 
 
-def _another(each: _Sent) -> InvalidMeasurement:
+def _another(each: Sent) -> InvalidMeasurement:
     what = f"The identifier {each.item.identifier!r} of {each.item.source!r} already stands for another measurement"
     return InvalidMeasurement(what, where="identifier", mend="Send a new measurement under a new identifier.")
 

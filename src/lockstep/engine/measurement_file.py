@@ -3,19 +3,21 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 from lockstep.domain.measurement import Outcome
 from lockstep.domain.measurement_file import Row, rows
 from lockstep.domain.measurement_mapping import FileMapping
 from lockstep.domain.patient import NewPatient
 from lockstep.domain.refusal import AlreadyExists, Refusal
+from lockstep.engine.audit import record_entry
 from lockstep.engine.measurement import record_measurements
 from lockstep.engine.patient import find_patients, register_patients
 from lockstep.store.database import Database
 
 BATCH = 1000
 MOST_REMARKS = 100
+_MOST_REMEMBERED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,14 @@ def import_measurements(
     create_patients_in: str | None = None,
     after_row: int = 0,
     actor: str = "import",
+    file_digest: str = "",
     progress: Callable[[Totals], None] = lambda _: None,
 ) -> Totals:
     """What became of every row of the file; importing it again stores nothing new.
+
+    Its instants are history: believed however old, and never taken for today's. The audit says who imported which file
+    (`file_digest`, its SHA-256, tells one version from another) before the first batch, and how it ended: a beginning
+    without an end was cut off by force.
 
     Batches of a thousand are recorded one after another, so that any size needs little memory; `progress` is told
     after each. What was interrupted goes on where it stopped by importing again, faster with `after_row` (the
@@ -63,9 +70,51 @@ def import_measurements(
     live in: then they are registered. Raises InvalidMapping where header and mapping disagree.
     """
     totals = Totals(last_row=after_row)
-    known: set[str] = set()
     found = (row for row in rows(lines, mapping, file=file, patient=patient, zone=zone) if row[0] > after_row)
-    for batch in _batches(found):
+    batches = _batches(found)
+    first = next(batches, [])  # header and mapping agree, or nothing has happened yet
+    audited: dict[str, object] = {"sha256": file_digest, "source": mapping.source}
+    begun = {**audited, "zone": zone or mapping.zone, "after_row": after_row, "create_patients_in": create_patients_in}
+    _record(database, organisation_id, actor, "begin import", file, begun)
+    ended = "interrupted"
+    try:
+        _import(database, organisation_id, chain([first], batches), totals, create_patients_in, actor, progress)
+        ended = "complete"
+    finally:
+        counts = {str(outcome): totals.outcomes[outcome] for outcome in Outcome}
+        told = {**audited, "ended": ended, "last_row": totals.last_row, "rows": totals.rows, **counts}
+        _record(database, organisation_id, actor, "end import", file, told)
+    return totals
+
+
+def _record(
+    database: Database, organisation_id: int, actor: str, action: str, file: str, detail: dict[str, object]
+) -> None:
+    with database.transaction(organisation_id) as connection:
+        record_entry(
+            connection,
+            organisation_id=organisation_id,
+            actor=actor,
+            action=action,
+            subject=f"file {file}",
+            detail=detail,
+        )
+
+
+def _import(
+    database: Database,
+    organisation_id: int,
+    batches: Iterable[Sequence[Row]],
+    totals: Totals,
+    create_patients_in: str | None,
+    actor: str,
+    progress: Callable[[Totals], None],
+) -> None:
+    """The batches are recorded one after another and counted in `totals`."""
+    known: set[str] = set()
+    for batch in batches:
+        if not batch:
+            continue
         if create_patients_in is not None:
             _register(database, organisation_id, batch, create_patients_in, known, actor)
         answers = record_measurements(database, organisation_id=organisation_id, items=[result for _, result in batch])
@@ -75,7 +124,6 @@ def import_measurements(
                 totals.remarks.append(Remark(number, answer.outcome, answer.reason))
         totals.last_row = batch[-1][0]
         progress(totals)
-    return totals
 
 
 def _batches(found: Iterable[Row]) -> Iterator[list[Row]]:
@@ -99,6 +147,8 @@ def _register(
         # Another import registered one of them meanwhile; so each is registered by itself.
         for each in new:
             _register_one(database, organisation_id, each, actor)
+    if len(known) > _MOST_REMEMBERED:
+        known.clear()
     known |= named
 
 

@@ -52,7 +52,7 @@ class Kept:
     unit: str
     finding: str | None
     taken_at: datetime
-    clock_trusted: bool
+    placed_by: str
     source: str
     identifier: str
 
@@ -174,7 +174,7 @@ def save_measurements(
             "units": array.texts([each.unit for each in kept]),
             "findings": array.texts([each.finding for each in kept]),
             "taken_ats": array.instants([each.taken_at for each in kept]),
-            "clocks_trusted": array.flags([each.clock_trusted for each in kept]),
+            "placed_bys": array.texts([each.placed_by for each in kept]),
             "sources": array.texts([each.source for each in kept]),
             "identifiers": array.texts([each.identifier for each in kept]),
         },

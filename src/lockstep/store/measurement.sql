@@ -89,7 +89,7 @@ insert into measurement (
     finding,
     taken_at,
     judged_for_at,
-    clock_trusted,
+    placed_by,
     received_at,
     source,
     identifier
@@ -103,8 +103,8 @@ select
     m.unit,
     m.finding,
     m.taken_at,
-    case when m.clock_trusted then least(m.taken_at, %(received_at)s) else %(received_at)s end,
-    m.clock_trusted,
+    case when m.placed_by = 'receipt' then %(received_at)s else least(m.taken_at, %(received_at)s) end,
+    m.placed_by,
     %(received_at)s,
     m.source,
     m.identifier
@@ -116,11 +116,11 @@ from unnest(
     %(units)s::text[],
     %(findings)s::text[],
     %(taken_ats)s::timestamptz[],
-    %(clocks_trusted)s::boolean[],
+    %(placed_bys)s::text[],
     %(sources)s::text[],
     %(identifiers)s::text[]
 ) as m (
-    measurement_id, patient_id, code, value, unit, finding, taken_at, clock_trusted, source, identifier
+    measurement_id, patient_id, code, value, unit, finding, taken_at, placed_by, source, identifier
 );
 
 -- name: save_set_aside

@@ -505,7 +505,7 @@ create table measurement (
     finding text,
     taken_at timestamptz not null,
     judged_for_at timestamptz not null,
-    clock_trusted boolean not null,
+    placed_by text not null check (placed_by in ('device', 'history', 'receipt')),
     received_at timestamptz not null,
     source text not null,
     identifier text not null,
@@ -517,6 +517,7 @@ create index measurement_of_patient on measurement (organisation_id, patient_id,
 create index measurement_received on measurement using brin (received_at) with (autosummarize = on);
 comment on table measurement is 'A value with unit, instant taken, instant received, source. Appended, never altered.';
 comment on column measurement.judged_for_at is 'The instant the measurement belongs to: when taken if that is trusted, else when received; never later than received.';
+comment on column measurement.placed_by is 'Why judged_for_at is what it is: the device''s clock was trusted, an imported file states it as history, or neither, and the receipt counts.';
 
 create table measurement_set_aside (
     organisation_id bigint not null,
@@ -961,7 +962,6 @@ begin
             ('checked', 'How many enrolments were compared.'),
             ('cleared', 'The value is given back to the protocol.'),
             ('client_key', 'Chosen by who asks: the same request sent again has the same answer.'),
-            ('clock_trusted', 'Whether the device''s instant was believed.'),
             ('close_alerts_of_removed', 'Whether open alerts of removed activities are closed.'),
             ('closes_at', 'The end of the window; from then on an answer is late.'),
             ('code', 'What was measured: a LOINC or local code.'),
@@ -1064,7 +1064,7 @@ begin
             ('state', 'In which state.'),
             ('subject', 'About what it was decided.'),
             ('switch_id', 'Number of the switch.'),
-            ('taken_at', 'When it was measured, as the device says.'),
+            ('taken_at', 'When it was measured, as the device or the imported file says.'),
             ('target_protocol_id', 'Where a move leads.'),
             ('timing_hash', 'Hash of what matters to schedules; equal hashes draw no generation.'),
             ('title', 'The name that people read.'),
