@@ -11,15 +11,25 @@ from lockstep.domain.content import Content
 from lockstep.domain.preview import Caution, Preview
 from lockstep.domain.protocol import parse, to_document
 from lockstep.domain.protocol_text import load
+from lockstep.domain.refusal import UnreadableFile
 from lockstep.domain.schedule import in_words
 
 Format = Literal["yaml", "json"]
 
 
 def read_content(path: Path) -> Content:
-    """The content of the file. Raises InvalidProtocol, OSError, UnicodeDecodeError."""
-    document = load(path.read_text(encoding="utf-8-sig"), format=format_of(path))
+    """The content of the file. Raises InvalidProtocol, UnreadableFile, OSError."""
+    document = load(text_of(path), format=format_of(path))
     return import_armt(document) if is_armt(document) else parse(document)
+
+
+def text_of(path: Path) -> str:
+    """The file's text, without a byte order mark. Raises UnreadableFile, OSError."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as fault:
+        mend = "Save it as UTF-8, or convert it: iconv -f ORIGINAL -t UTF-8."
+        raise UnreadableFile("This is not text in UTF-8", where=path.name, mend=mend) from fault
 
 
 def format_of(path: Path) -> Format:

@@ -165,6 +165,9 @@ def require_columns(mapping: FileMapping, columns: tuple[str, ...]) -> None:
     missing = sorted(mapping.needs() - set(columns))
     if missing:
         mend = f"The columns are {', '.join(columns)}; templates may also name {', '.join(sorted(RESERVED))}."
+        for name, mark in _DELIMITERS.items():
+            if len(columns) == 1 and mark in columns[0]:
+                mend = f"There is one column, {shown(columns[0])}: say delimiter: {name} in the mapping."
         raise _fault(f"There is no column {missing[0]!r}", "columns", mend)
 
 

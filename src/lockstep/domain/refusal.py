@@ -82,6 +82,12 @@ class InvalidMapping(Refusal):
     code = "invalid-mapping"
 
 
+class UnreadableFile(Refusal):
+    """The file cannot be read."""
+
+    code = "unreadable-file"
+
+
 class InvalidName(Refusal):
     """A key or title has 1 to 100 (a title 200) characters and is not blank."""
 
