@@ -72,6 +72,18 @@ def test_its_alert_is_late_and_pages_nobody(database: Database, clock: "Clock", 
     assert world.ask("select about_at, raised_at, late from alert") == [(MORNING, LONG_AFTER, True)]
 
 
+def test_its_alert_makes_no_open_one_newer_and_hides_no_fresh_one(
+    database: Database, clock: "Clock", admin: psycopg.Connection
+) -> None:
+    world = Measured(database, admin, clock.set)
+    world.record(noted("anna", "1", MORNING, "99"), at=LONG_AFTER)
+    world.record(weighed("anna", "2", LONG_AFTER, "98"))
+    question = "select about_at, late, occurrences, state from alert"
+    assert world.ask(question) == [(LONG_AFTER, False, 2, "open")]
+    world.record(noted("anna", "3", MORNING + DAY, "99"), at=LONG_AFTER + DAY)
+    assert world.ask(question) == [(LONG_AFTER, False, 3, "open")]
+
+
 @pytest.mark.parametrize("history", [True, False])
 def test_before_the_enrolment_nothing_is_raised_or_fulfilled(
     database: Database, clock: "Clock", admin: psycopg.Connection, history: bool
