@@ -38,8 +38,9 @@ def import_files(
 ) -> None:
     """Import measurements; doing it again changes nothing.
 
-    Values belong to the instants written in the files, however old: nothing of them is taken for today's. Files that
-    cannot be read to their end, or lack a column, are refused before anything is imported.
+    Values belong to the instants written in the files, however old.
+
+    A file that cannot be read, or lacks a column, is refused before any import.
 
     Ends with 5 when rows were set aside or refused, with 4 when all were refused.
     """
