@@ -7,7 +7,7 @@ from tests.engine.recalculated_world import EVENING, Recalculated
 from tests.engine.switch_world import activity, content
 
 from lockstep.engine.chunk import Memory
-from lockstep.engine.recalculation import list_work, step_changes
+from lockstep.engine.recalculation import list_work, step_changes, sweep
 from lockstep.store.database import Database
 
 if TYPE_CHECKING:
@@ -68,3 +68,21 @@ def test_before_it_is_in_force_it_is_no_work(database: Database, clock: "Clock")
     patients.finish()
     assert patients.state(accepted.operation_id) == "succeeded"
     assert patients.opens() == ["03 08:00"] * 12
+
+
+def test_who_remembers_a_time_before_it_began_still_comes_to_an_end(database: Database, clock: "Clock") -> None:
+    """It has begun for somebody in the world, and changes nothing here yet: heads are in step with it all the same."""
+    patients = Recalculated(database, clock)
+    running = patients.publish("07:00")
+    later = content(activity(opens="09:00"), activity("pulse"))
+    accepted = patients.world.accept(
+        patients.world.preview("publish", patients.protocol_id, content=later, effective="next day")
+    )
+    memory = Memory()
+    patients.chunk(running, size=4, memory=memory)
+    assert accepted.first_at > EVENING
+    clock.set(accepted.first_at)
+    # The rest of the walk, those of before once more, and nobody.
+    done = [chunk.done for chunk in (patients.chunk(running, memory=memory) for _ in range(3)) if chunk is not None]
+    assert done == [8, 4]
+    assert sweep(database, **patients.of, cursor_id=0, size=100, memory=memory) == (0, None)

@@ -140,6 +140,7 @@ class Targets:
     def __init__(self, world: World, outages: tuple[Span, ...], now: datetime) -> None:
         self.world, self.outages, self.now = world, outages, now
         self._of: dict[Kind, KindTargets] = {}
+        self._begins_at = _next_begin(world, now)
         self._phase_days = phase_days(world)
         # Zones differ by a day; windows reach back from the change; a phase's first date lies before all of that.
         self._since_on = (now - 4 * reach(world) - timedelta(days=self._phase_days or 0)).date()
@@ -157,11 +158,22 @@ class Targets:
         return zone, representative(anchor_on, self._phase_days, before_on)
 
     def still_hold(self, world: World, outages: tuple[Span, ...], now: datetime) -> bool:
-        """Whether what is kept is also right at this later instant: same facts, and no course has changed since."""
+        """Whether what is kept is also right at this later instant: same facts, and no course has changed since.
+
+        Nor has a scheduled switch begun for anybody: from then on heads carry its generation, wherever they are.
+        """
         if world != self.world or outages != self.outages or now < self.now or len(self._of) > _KINDS_LIMIT:
+            return False
+        if self._begins_at is not None and self._begins_at <= now:
             return False
         changes = [kind.next_change_at() for kind in self._of.values()]
         return all(change is None or change > now for change in changes)
+
+
+def _next_begin(world: World, now: datetime) -> datetime | None:
+    """The next instant at which a scheduled switch begins to be in force for somebody."""
+    coming = (switch.first_at for each in world.values() for switch in each.switches if switch.first_at > now)
+    return min(coming, default=None)
 
 
 def kind_of(group: HeadGroup, protocol_id: int, selections: frozenset[int]) -> Kind:
