@@ -9,6 +9,7 @@ from tests.engine.recalculated_world import Recalculated
 
 from lockstep.domain.measurement import Measurement
 from lockstep.engine import measurement
+from lockstep.engine.check import check_enrolments
 from lockstep.engine.measurement import record_measurement
 from lockstep.engine.personal_change import set_personal_change
 from lockstep.engine.timeline import answer_agenda
@@ -107,6 +108,7 @@ def test_what_the_first_found_fulfilled(
     patients.switch(FIRST_AT, "07:00", recalculated=recalculated)
     patients.switch(SECOND_AT, opens, recalculated=False)
     before = patients.answer(SECOND_AT, SECOND_AT)
+    clock.set(SECOND_AT + timedelta(minutes=1))
     patients.finish()
     decided, rows = patients.outcome()
     closes_at = TUESDAY.replace(hour=9)
@@ -115,6 +117,7 @@ def test_what_the_first_found_fulfilled(
     assert {row[2] for row in rows[1:]} == {SECOND_AT}
     assert patients.answer(SECOND_AT, SECOND_AT) == before
     assert {each.state.value for each in before if each.activity_key == "weight"} == {"fulfilled"}
+    assert check_enrolments(database, **patients.of, enrolment_ids=patients.enrolments) == []
 
 
 @pytest.mark.parametrize("recalculated", [True, False])
