@@ -239,7 +239,7 @@ def test_heads(of: Demand) -> None:
     everything = world()
 
     def verdict(heading: Heading | None, **more: object) -> tuple[bool, bool, DriftKind | None]:
-        found = compare_head(of, everything, heading, cohort_id=COHORT, unfinished=frozenset(), now=NOW)
+        found = compare_head(of, everything, heading, cohort_id=COHORT, unfinished=frozenset(), now=NOW, waiting=False)
         return found.behind, found.excused, found.kind
 
     assert verdict(right) == (False, False, None)
@@ -252,7 +252,13 @@ def test_heads(of: Demand) -> None:
     assert verdict(replace(right, next_change_at=NOW - timedelta(hours=1))) == (True, False, DriftKind.STALE_AGENDA)
     assert verdict(replace(right, next_change_at=NOW - timedelta(seconds=9))) == (True, True, None)
     excused = compare_head(
-        of, everything, replace(right, generation=0), cohort_id=COHORT, unfinished=frozenset({1}), now=NOW
+        of,
+        everything,
+        replace(right, generation=0),
+        cohort_id=COHORT,
+        unfinished=frozenset({1}),
+        now=NOW,
+        waiting=False,
     )
     assert (excused.behind, excused.excused) == (True, True)
 

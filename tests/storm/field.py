@@ -211,12 +211,12 @@ class Field:
 
     def behind(self, accepted: Accepted) -> int:
         """How many heads of the switch's protocol are older than it."""
-        query = "select count(*) from agenda_head where protocol_id = %s and generation < %s"
+        query = "select count(*) from agenda_head where protocol_id = %s and generation < %s and ended_at is null"
         return int(self.one(query, [accepted.protocol_id, accepted.generation]))
 
     def members(self, protocol_id: int) -> list[int]:
         """The enrolments whose heads stand on the protocol."""
-        query = "select enrolment_id from agenda_head where protocol_id = %s order by enrolment_id"
+        query = "select enrolment_id from agenda_head where protocol_id = %s and ended_at is null order by enrolment_id"
         return [row[0] for row in self.all(query, [protocol_id])]
 
     def until_in_the_middle(self, *switches: Accepted) -> None:

@@ -17,9 +17,11 @@ BOTH_OR_NONE = """
     from enrolment e
     left join discharge d using (organisation_id, enrolment_id)
     left join agenda_head h using (organisation_id, enrolment_id)
-    where (d.enrolment_id is null) <> (h.enrolment_id is not null)
+    where d.enrolment_id is null and h.enrolment_id is null
+        or h.enrolment_id is not null and h.ended_at is distinct from d.discharged_at
+        or h.ended_at is not null and not exists (select from agenda a where a.enrolment_id = h.enrolment_id)
 """
-"""Enrolments that go on without a head, and heads of such as ended."""
+"""Enrolments that go on without a head, and heads of such as ended that do not say so or wait for nothing."""
 
 LAST_ASSIGNED = """
     select distinct on (a.enrolment_id) a.enrolment_id, a.protocol_id, a.from_at
@@ -50,6 +52,7 @@ ELSEWHERE = f"""
         limit 1
     ) m on true
     where h.protocol_id <> coalesce(m.target_protocol_id, a.protocol_id)
+        and h.ended_at is null
 """
 """Heads on another protocol than the last assignment and the first move since say (worlds of a storm move once)."""
 
@@ -70,9 +73,12 @@ OUT_OF_STEP = f"""
     select count(*)
     from agenda_head h
     join ({IN_FORCE}) f using (protocol_id)
-    where h.generation < f.generation
-        or h.version_number <> f.version_number
-        or h.next_change_at <= lockstep_now() - interval '5 seconds'
+    where h.ended_at is null
+        and (
+            h.generation < f.generation
+            or h.version_number <> f.version_number
+            or h.next_change_at <= lockstep_now() - interval '5 seconds'
+        )
 """
 
 WRONG_ROWS = f"""
@@ -99,8 +105,8 @@ WRONG_ROWS = f"""
         from agenda a
         where a.enrolment_id = h.enrolment_id
     ) as a on true
-    where a.wrong > 0
-        or a.rows <> jsonb_array_length(v.content -> 'activities')
+    where h.ended_at is null
+        and (a.wrong > 0 or a.rows <> jsonb_array_length(v.content -> 'activities'))
 """
 """Enrolments that are asked their weight after E on a day that the version in force does not name, or without one row
 for each activity. The version written in a row tells nothing: a row whose window stays is not written."""
@@ -210,7 +216,8 @@ def require_calm(field: Field, history: Sequence[Entry] = ()) -> None:
 def require_conserved(field: Field) -> None:
     """S14: the patients on the protocols are those enrolled and not discharged, in one snapshot."""
     on_protocols, enrolled = field.all(
-        "select (select count(*) from agenda_head), (select count(*) from enrolment) - (select count(*) from discharge)"
+        "select (select count(*) from agenda_head where ended_at is null),"
+        " (select count(*) from enrolment) - (select count(*) from discharge)"
     )[0]
     assert on_protocols == enrolled, f"{on_protocols} on protocols, {enrolled} enrolled"
 

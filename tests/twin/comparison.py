@@ -27,9 +27,21 @@ def compare(engine: Engine) -> None:
         if enrolment_id not in behind:
             _compare_rows(engine, enrolment_id, actual[enrolment_id])
     assert not list(engine.clock.connection.execute("select * from recalculation_exception"))
+    _compare_ended(engine, {each for each, rows in actual.items() if rows})
     if not behind:
         _compare_decisions(engine)
         _compare_alerts(engine)
+
+
+def _compare_ended(engine: Engine, waiting: set[int]) -> None:
+    """Whoever goes on has a head; whoever has ended has one as long as a row is left, and it says so."""
+    found = engine.clock.connection.execute("select enrolment_id, ended_at from agenda_head")
+    wanted = {
+        each: facts.discharged_at
+        for each, facts in engine.twin.enrolments.items()
+        if facts.discharged_at is None or each in waiting
+    }
+    assert {row[0]: row[1] for row in found} == wanted
 
 
 def _compare_rows(engine: Engine, enrolment_id: int, actual: dict[str, tuple[Any, ...]]) -> None:

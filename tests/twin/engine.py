@@ -237,9 +237,6 @@ class Engine(Patients):
     # -- the end of an enrolment
 
     def do_discharge(self, patient: int) -> None:
-        # What closed before is decided before: afterwards nothing is.
-        self.drain()
-        self.do_judge()
         discharge(self.database, **self.of, enrolment_id=self.enrolments[patient], reason="t", actor="t")
 
     # -- whether they agree

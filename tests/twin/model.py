@@ -134,15 +134,12 @@ class Twin:
         return decided is None or decided.state is MISSED
 
     def judge(self, at: datetime, left_out: Set[int]) -> None:
-        """Everything due until the instant is decided, but for what discharge took out of its grace."""
-        for enrolment_id, facts in self.enrolments.items():
-            if enrolment_id in left_out:
-                continue
-            ends = min(at, facts.discharged_at or at)
+        """Everything due until the instant is decided, also what closed before a discharge."""
+        for enrolment_id in self.enrolments.keys() - left_out:
             for key in self.keys(enrolment_id, at):
                 for occurrence in self.asked(enrolment_id, key, at):
                     name = (enrolment_id, key, occurrence.key)
-                    if occurrence.judge_at <= ends and name not in self.decided:
+                    if occurrence.judge_at <= at and name not in self.decided:
                         self._decide(enrolment_id, occurrence, MISSED, None)
 
     def _decide(
@@ -177,9 +174,6 @@ class Twin:
 
     def rows(self, enrolment_id: int, at: datetime) -> dict[str, tuple[object, ...]]:
         """Per activity the earliest undecided occurrence: (on, slot, opens, closes, judged, taken, missed in a row)."""
-        ends = self.enrolments[enrolment_id].discharged_at
-        if ends is not None and ends <= at:
-            return {}
         found: dict[str, tuple[object, ...]] = {}
         for key in self.keys(enrolment_id, at):
             first = self.first(enrolment_id, key, at)

@@ -23,7 +23,10 @@ _Seen = dict[tuple[int, Key], "Occurrence | None"]
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What an enrolment's agenda was computed for; see the table agenda_head."""
+    """What an enrolment's agenda was computed for; see the table agenda_head.
+
+    `ended_at` is there when the enrolment has ended, while what closed before is undecided: no switch concerns it.
+    """
 
     enrolment_id: int
     protocol_id: int
@@ -35,6 +38,7 @@ class Head:
     individual_until: datetime
     computed_at: datetime
     next_change_at: datetime | None
+    ended_at: datetime | None = None
 
     @property
     def individual(self) -> bool:

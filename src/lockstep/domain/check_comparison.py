@@ -102,8 +102,7 @@ class _Activity:
         """Per occurrence who has not decided it, until the earliest that need not be; and who has nothing left."""
         undecided: dict[Key, tuple[Occurrence, frozenset[int]]] = {}
         active = self._group.members
-        # The agenda ends with the enrolment: what was in its grace then is decided by nobody.
-        for occurrence in self._asked.asked if self._demand.now is not None else ():
+        for occurrence in self._asked.asked:
             done = self._done.get(occurrence.key, _NOBODY)
             left = active - done
             if not left:

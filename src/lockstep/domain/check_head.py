@@ -19,6 +19,7 @@ class Heading:
     generation: int
     cohort_id: int
     next_change_at: datetime | None
+    ended_at: datetime | None = None
 
     @property
     def evidence(self) -> Evidence:
@@ -29,6 +30,7 @@ class Heading:
             generation=self.generation,
             cohort_id=self.cohort_id,
             next_change_at=self.next_change_at,
+            **({} if self.ended_at is None else {"ended_at": self.ended_at}),
         )
 
 
@@ -53,13 +55,21 @@ def compare_head(
     cohort_id: int | None,
     unfinished: Set[int],
     now: datetime,
+    waiting: bool,
 ) -> Verdict:
-    """Whether the head is what the facts demand; `unfinished` are generations still being recalculated. Pure."""
-    expected = _expected(demand, world, cohort_id, now)
+    """Whether the head is what the facts demand; `unfinished` are generations still being recalculated. Pure.
+
+    One that has ended has a head as long as a row is waiting, and no switch makes it behind.
+    """
+    expected = _expected(demand, world, cohort_id, now, waiting)
     if heading is None or expected is None:
         if heading is None and expected is None:
             return Verdict()
         return Verdict(kind=DriftKind.STALE_AGENDA, expected=expected.evidence if expected else None)
+    if heading.ended_at != expected.ended_at:
+        return Verdict(kind=DriftKind.STALE_AGENDA, expected=expected.evidence)
+    if expected.ended_at is not None:
+        return _left_over(demand, world, heading, expected)
     unseen = _unseen(demand, world, heading, now)
     changes = heading.next_change_at is not None and heading.next_change_at <= now
     if unseen or changes:
@@ -75,8 +85,20 @@ def compare_head(
     return Verdict()
 
 
-def _expected(demand: Demand, world: World, cohort_id: int | None, now: datetime) -> Heading | None:
-    segment = demand.now
+def _left_over(demand: Demand, world: World, heading: Heading, expected: Heading) -> Verdict:
+    """The head of one that has ended; one that a switch from before its end passed by is computed when it is judged."""
+    assert expected.ended_at is not None
+    if _unseen(demand, world, heading, expected.ended_at):
+        return Verdict(behind=True, excused=True)
+    if heading.protocol_id != expected.protocol_id or not _is_version(world, heading, expected):
+        return Verdict(kind=DriftKind.WRONG_VERSION, expected=expected.evidence)
+    if (heading.cohort_id, heading.next_change_at) != (expected.cohort_id, None):
+        return Verdict(kind=DriftKind.STALE_AGENDA, expected=expected.evidence)
+    return Verdict()
+
+
+def _expected(demand: Demand, world: World, cohort_id: int | None, now: datetime, waiting: bool) -> Heading | None:
+    segment = demand.now or (demand.timeline[-1] if waiting and demand.timeline else None)
     if segment is None:
         return None
     return Heading(
@@ -85,6 +107,7 @@ def _expected(demand: Demand, world: World, cohort_id: int | None, now: datetime
         generation=generation_at(world, segment.protocol_id, now),
         cohort_id=cohort_id or 0,
         next_change_at=demand.change_at,
+        ended_at=demand.facts.discharged_at if demand.now is None else None,
     )
 
 

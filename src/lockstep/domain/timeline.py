@@ -70,6 +70,10 @@ class EnrolmentFacts:
     discharged_at: datetime | None = None
     events: tuple[PatientEvent, ...] = ()
 
+    def lasting_at(self, at: datetime) -> datetime:
+        """The instant itself, or the end of an enrolment that had ended by then: what holds then holds for its rest."""
+        return at if self.discharged_at is None else min(at, self.discharged_at)
+
 
 @dataclass(frozen=True, slots=True)
 class ProtocolFacts:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from lockstep.domain.agenda import Course, Head, Row, activity_keys, earliest_undecided
 from lockstep.domain.cohort import FOR_EVER, NEVER, reach
@@ -33,7 +33,7 @@ _MOST_RUN = 1000
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """The agenda of one enrolment as it must be; no head when nothing is left to do (discharged)."""
+    """The agenda of one enrolment as it must be; no head when nothing is left to do (ended, and all decided)."""
 
     head: Head | None
     occurrences: Mapping[str, Occurrence]
@@ -75,7 +75,7 @@ def bring_in_step(
     cohorts = store.ensure_cohorts(
         connection,
         organisation_id=organisation_id,
-        wanted={(zone_at(facts.zones, now), facts.anchor_on) for facts in known.values()},
+        wanted={cohort_of(facts, now) for facts in known.values()},
     )
     _save(
         connection,
@@ -89,7 +89,7 @@ def bring_in_step(
                 rows.get(enrolment_id, []),
                 since[enrolment_id],
                 floors[enrolment_id],
-                cohorts[zone_at(facts.zones, now), facts.anchor_on],
+                cohorts[cohort_of(facts, now)],
             )
             for enrolment_id, facts in known.items()
         ],
@@ -98,6 +98,11 @@ def bring_in_step(
         decided,
     )
     return len(known)
+
+
+def cohort_of(facts: EnrolmentFacts, now: datetime) -> tuple[str, date]:
+    """Zone and anchor of the enrolment at the instant; of one that has ended, at its end."""
+    return zone_at(facts.zones, facts.lasting_at(now)), facts.anchor_on
 
 
 def _lasting(outages: Sequence[Span]) -> timedelta:
@@ -139,7 +144,9 @@ def changed_since(
     That is a switch it has not seen, a known change reached, the caller's fact; of a newcomer the first assignment.
     """
     if head is None:
-        return facts.assignments[0].from_at
+        # Of an enrolment that has ended all is decided, but for what the caller's fact asks afterwards.
+        told_at = changed_at if facts.discharged_at is not None else None
+        return facts.assignments[0].from_at if told_at is None else told_at
     unseen = [switch for switch in world[head.protocol_id].switches if _unseen(switch, head)]
     changes = [switch.effective_for(facts.zones) for switch in unseen if switch.holds(facts.selections)]
     if head.next_change_at is not None:
@@ -162,10 +169,13 @@ def compute_head(
     cohort_id: int,
     now: datetime,
 ) -> Head | None:
-    """The head for the facts in force at the instant; None after discharge."""
-    segment = in_force(timeline, now) or (timeline[0] if timeline and timeline[0].from_at > now else None)
-    if segment is None:
+    """The head for the facts in force at the instant; after discharge, of what was in force last.
+
+    None where nothing ever was: the enrolment ended as it began.
+    """
+    if not timeline:
         return None
+    segment = in_force(timeline, now) or (timeline[0] if timeline[0].from_at > now else timeline[-1])
     own = [assigned for assigned in facts.assignments if assigned.from_at <= max(now, timeline[0].from_at)][-1]
     return Head(
         enrolment_id=enrolment_id,
@@ -178,7 +188,13 @@ def compute_head(
         individual_until=individual_until(facts, world, now),
         computed_at=now,
         next_change_at=next_change(timeline, now),
+        ended_at=facts.discharged_at if has_ended(facts, now) else None,
     )
+
+
+def has_ended(facts: EnrolmentFacts, now: datetime) -> bool:
+    """Whether the enrolment is over by the instant; what closed before is decided all the same."""
+    return facts.discharged_at is not None and facts.discharged_at <= now
 
 
 def individual_until(facts: EnrolmentFacts, world: World, now: datetime) -> datetime:
@@ -225,24 +241,27 @@ def _save(
 ) -> None:
     heads: list[Head] = []
     gone: list[int] = []
-    courses: list[tuple[_Subject, Course]] = []
+    courses: list[tuple[_Subject, Head | None, Course]] = []
     for subject in subjects:
         timeline = segments(subject.facts, world)
         head = compute_head(subject.enrolment_id, subject.facts, timeline, world, cohort_id=subject.cohort_id, now=now)
-        if head is None:
-            gone.append(subject.enrolment_id)
-            continue
-        heads.append(head)
-        courses.append((subject, Course(as_of(timeline, now), subject.facts.anchor_on, outages, subject.facts.events)))
+        course = Course(as_of(timeline, now), subject.facts.anchor_on, outages, subject.facts.events)
+        courses.append((subject, head, course))
     changed = [
-        Changed(subject.enrolment_id, subject.facts.patient_id, course, subject.since_at) for subject, course in courses
+        Changed(subject.enrolment_id, subject.facts.patient_id, course, subject.since_at)
+        for subject, head, course in courses
+        if head is not None
     ]
     decisions = fulfilled_at_changes(connection, organisation_id=organisation_id, changed=changed, decided=decided)
     rows: list[Row] = []
     empty: list[tuple[int, str]] = []
-    for subject, course in courses:
+    for subject, head, course in courses:
         new, fulfilled = _rows(connection, organisation_id, subject, course, decided, now)
         decisions.extend(fulfilled)
+        if head is None or (head.ended_at is not None and not new):
+            gone.append(subject.enrolment_id)
+            continue
+        heads.append(head)
         rows.extend(row for row in new if row not in subject.rows)
         kept = {row.activity_key for row in new}
         empty.extend((row.enrolment_id, row.activity_key) for row in subject.rows if row.activity_key not in kept)

@@ -249,7 +249,7 @@ class _Slice:
         else:
             group.demand = self._memory.demand(key, group.facts, self._world, self._period)
         cohort_id = self._memory.cohorts.get(_cohort(group.facts, self._now))
-        behind = self._compare_heads(group, group.demand, cohort_id)
+        behind = self._compare_heads(group, group.demand, cohort_id, waiting=bool(stored.rows))
         members = frozenset(subject.enrolment_id for subject in group.subjects)
         findings = compare(
             group.demand, self._world, Group(members, frozenset(behind), cohort_id), stored, self._period
@@ -259,7 +259,7 @@ class _Slice:
         self._pending |= findings.pending - (behind - self._pending)
         return findings, group.demand
 
-    def _compare_heads(self, group: Members, asked: Demand, cohort_id: int | None) -> set[int]:
+    def _compare_heads(self, group: Members, asked: Demand, cohort_id: int | None, *, waiting: bool) -> set[int]:
         """The heads are compared; returns whose rows are not worth comparing, because they are about to be computed."""
         behind: set[int] = set()
         verdicts: dict[object, Verdict] = {}
@@ -274,6 +274,7 @@ class _Slice:
                     cohort_id=cohort_id,
                     unfinished=self._unfinished,
                     now=self._now,
+                    waiting=waiting,
                 )
             if subject.aside or verdict.behind:
                 behind.add(subject.enrolment_id)
@@ -333,7 +334,7 @@ def _facts(
 
 
 def _cohort(facts: EnrolmentFacts, now: datetime) -> tuple[str, date]:
-    return zone_at(facts.zones, now), facts.anchor_on
+    return zone_at(facts.zones, facts.lasting_at(now)), facts.anchor_on
 
 
 def _divided(ids: Sequence[int], group_of: Mapping[int, int]) -> Iterable[tuple[int, set[int]]]:

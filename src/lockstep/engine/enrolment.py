@@ -137,8 +137,9 @@ def assign(
 
 
 def discharge(database: Database, *, organisation_id: int, enrolment_id: int, reason: str, actor: str) -> datetime:
-    """The enrolment has ended now and nothing more is asked; returns the instant.
+    """The enrolment has ended now and nothing more is asked: what is open is waived; returns the instant.
 
+    What closed before and is undecided (in its grace, or not judged yet) is decided all the same.
     Raises UnknownEnrolment, Discharged, MissingReason. Locks: the enrolment's head.
     """
     reason = require_reason(reason)

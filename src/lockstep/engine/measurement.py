@@ -246,6 +246,8 @@ def _save_found(connection: Connection, organisation_id: int, found: Found, now:
                 rows.append(row)
     agenda_store.save_rows(connection, organisation_id=organisation_id, rows=rows)
     agenda_store.delete_rows(connection, organisation_id=organisation_id, keys=gone)
+    ended = [each for each, agenda in found.changed.items() if agenda.head is not None and agenda.head.ended_at]
+    agenda_store.delete_finished(connection, organisation_id=organisation_id, enrolment_ids=ended)
 
 
 def _count_misses_again(connection: Connection, organisation_id: int, found: Found) -> None:

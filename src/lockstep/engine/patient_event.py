@@ -52,5 +52,7 @@ def record_event(
             return False
         if not now - OLDEST <= at <= now:
             raise NotAtThisTime("The event lies in the future or more than 30 days ago", where="at")
+        # One that has ended since is asked what the event started, if that closed before the end.
+        ids += store.list_ended_after(connection, organisation_id=organisation_id, patient_id=patient_id, at=at)
         bring_in_step(connection, organisation_id=organisation_id, enrolment_ids=ids, now=now, changed_at=at)
     return True

@@ -11,9 +11,8 @@ from lockstep.domain.check import Demand, Period, demand
 from lockstep.domain.drift import Drift, DriftKind
 from lockstep.domain.missed import run_length
 from lockstep.domain.occurrence import Key, Occurrence, OccurrenceState
-from lockstep.domain.switch import zone_at
 from lockstep.domain.timeline import EnrolmentFacts, Span, World, segments
-from lockstep.engine.agenda import compute_head
+from lockstep.engine.agenda import cohort_of, compute_head
 from lockstep.engine.audit import record_entry
 from lockstep.engine.check import get_check
 from lockstep.engine.check_slice import Memory, examine
@@ -210,12 +209,12 @@ class _Repair:
         cohorts = agenda_store.ensure_cohorts(
             self._connection,
             **self._key,
-            wanted={(zone_at(facts.zones, self._now), facts.anchor_on) for facts in self._facts.values()},
+            wanted={cohort_of(facts, self._now) for facts in self._facts.values()},
         )
         found = agenda_store.list_rows(self._connection, **self._key, enrolment_ids=self._ids)
         heads, rows, gone, empty = [], [], [], []
         for enrolment_id, facts in self._facts.items():
-            cohort_id = cohorts[zone_at(facts.zones, self._now), facts.anchor_on]
+            cohort_id = cohorts[cohort_of(facts, self._now)]
             head = compute_head(
                 enrolment_id,
                 facts,
@@ -224,11 +223,11 @@ class _Repair:
                 cohort_id=cohort_id,
                 now=self._now,
             )
-            if head is None:
+            wanted = self._rows(enrolment_id, cohort_id, {row.activity_key: row for row in found.get(enrolment_id, ())})
+            if head is None or (head.ended_at is not None and not wanted):
                 gone.append(enrolment_id)
                 continue
             heads.append(head)
-            wanted = self._rows(enrolment_id, cohort_id, {row.activity_key: row for row in found.get(enrolment_id, ())})
             rows += wanted
             kept = {row.activity_key for row in wanted}
             empty += [

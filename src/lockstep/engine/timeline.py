@@ -134,7 +134,7 @@ def answer_behind(database: Database, *, organisation_id: int, enrolment_id: int
         heads = agenda_store.list_heads(connection, organisation_id=organisation_id, enrolment_ids=[enrolment_id])
         head = heads.get(enrolment_id)
         governed = in_force(known.timeline, known.at) is not None
-        if head is None:
+        if head is None or head.ended_at is not None:
             in_step = not governed
         else:
             reached = head.next_change_at is not None and head.next_change_at <= known.at

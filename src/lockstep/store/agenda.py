@@ -150,6 +150,7 @@ def save_heads(
             "assigned_protocol_ids": [head.assigned_protocol_id for head in heads],
             "individual_untils": [head.individual_until for head in heads],
             "next_change_ats": [head.next_change_at for head in heads],
+            "ended_ats": [head.ended_at for head in heads],
         },
     )
 
@@ -190,6 +191,14 @@ def delete_rows(connection: Connection[Any], *, organisation_id: int, keys: Sequ
             "activity_keys": [activity_key for _, activity_key in keys],
         },
     )
+
+
+def delete_finished(connection: Connection[Any], *, organisation_id: int, enrolment_ids: Sequence[int]) -> None:
+    """The heads of those that have ended and have no row any more are gone. Locks: the heads, held already."""
+    if enrolment_ids:
+        connection.execute(
+            _SQL["delete_finished"], {"organisation_id": organisation_id, "enrolment_ids": list(enrolment_ids)}
+        )
 
 
 def delete_agendas(connection: Connection[Any], *, organisation_id: int, enrolment_ids: Sequence[int]) -> None:

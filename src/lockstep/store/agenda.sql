@@ -11,7 +11,8 @@ select
     h.assigned_protocol_id,
     h.individual_until,
     h.computed_at,
-    h.next_change_at
+    h.next_change_at,
+    h.ended_at
 from agenda_head h
 where h.organisation_id = %(organisation_id)s
     and h.enrolment_id = any(%(enrolment_ids)s)
@@ -31,7 +32,8 @@ select
     h.assigned_protocol_id,
     h.individual_until,
     h.computed_at,
-    h.next_change_at
+    h.next_change_at,
+    h.ended_at
 from agenda_head h
 where h.organisation_id = %(organisation_id)s
     and h.enrolment_id = any(%(enrolment_ids)s)
@@ -145,7 +147,8 @@ insert into agenda_head (
     assigned_protocol_id,
     individual_until,
     computed_at,
-    next_change_at
+    next_change_at,
+    ended_at
 )
 select
     %(organisation_id)s,
@@ -158,7 +161,8 @@ select
     h.assigned_protocol_id,
     h.individual_until,
     %(computed_at)s,
-    h.next_change_at
+    h.next_change_at,
+    h.ended_at
 from unnest(
     %(enrolment_ids)s::bigint[],
     %(protocol_ids)s::bigint[],
@@ -168,10 +172,11 @@ from unnest(
     %(assigned_ats)s::timestamptz[],
     %(assigned_protocol_ids)s::bigint[],
     %(individual_untils)s::timestamptz[],
-    %(next_change_ats)s::timestamptz[]
+    %(next_change_ats)s::timestamptz[],
+    %(ended_ats)s::timestamptz[]
 ) as h (
     enrolment_id, protocol_id, version_number, generation, cohort_id, assigned_at, assigned_protocol_id,
-    individual_until, next_change_at
+    individual_until, next_change_at, ended_at
 )
 order by h.enrolment_id
 on conflict (organisation_id, enrolment_id) do update
@@ -183,7 +188,8 @@ set protocol_id = excluded.protocol_id,
     assigned_protocol_id = excluded.assigned_protocol_id,
     individual_until = excluded.individual_until,
     computed_at = excluded.computed_at,
-    next_change_at = excluded.next_change_at;
+    next_change_at = excluded.next_change_at,
+    ended_at = excluded.ended_at;
 
 -- name: save_rows
 -- The rows hold the earliest undecided occurrences.
@@ -255,6 +261,20 @@ using unnest(%(enrolment_ids)s::bigint[], %(activity_keys)s::text[]) as gone (en
 where a.organisation_id = %(organisation_id)s
     and a.enrolment_id = gone.enrolment_id
     and a.activity_key = gone.activity_key;
+
+-- name: delete_finished
+-- The heads of those of these enrolments that have ended and have nothing undecided any more are gone.
+-- Locks: agenda_head rows, held already.
+delete from agenda_head h
+where h.organisation_id = %(organisation_id)s
+    and h.enrolment_id = any(%(enrolment_ids)s)
+    and h.ended_at is not null
+    and not exists (
+        select 1
+        from agenda a
+        where a.organisation_id = h.organisation_id
+            and a.enrolment_id = h.enrolment_id
+    );
 
 -- name: delete_agendas
 -- The agendas of discharged enrolments are gone, heads included.

@@ -136,6 +136,7 @@ with chosen as (
         on h.organisation_id = a.organisation_id
         and h.enrolment_id = a.enrolment_id
         and h.protocol_id = %(target_protocol_id)s
+        and h.ended_at is null
     where a.organisation_id = %(organisation_id)s
         and a.state = 'open'
         and a.protocol_id = %(protocol_id)s

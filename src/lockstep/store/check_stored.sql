@@ -64,7 +64,8 @@ select
     h.version_number,
     h.generation,
     h.cohort_id,
-    h.next_change_at
+    h.next_change_at,
+    h.ended_at
 from enrolment e
 join patient_zone z
     on z.organisation_id = e.organisation_id

@@ -1,5 +1,5 @@
 -- name: list_concerned
--- The patients who are called so, with their enrolments; the protocol is null where an enrolment has no agenda (discharged).
+-- The patients who are called so, with their enrolments; the protocol is null where an enrolment has no agenda (ended, all decided).
 -- Locks: none.
 select
     p.identifier,
@@ -273,7 +273,8 @@ select
     h.assigned_protocol_id,
     h.individual_until,
     h.computed_at,
-    h.next_change_at
+    h.next_change_at,
+    h.ended_at
 from agenda_head h
 where h.organisation_id = %(organisation_id)s
     and h.enrolment_id = any(%(enrolment_ids)s::bigint[])

@@ -1,5 +1,6 @@
 """Events of patients that may start an activity."""
 
+from datetime import datetime
 from typing import Any
 
 from psycopg import Connection
@@ -38,3 +39,9 @@ def find_event(
     values = {"organisation_id": organisation_id, "source": source, "identifier": identifier}
     row = connection.execute(_SQL["find_event"], values).fetchone()
     return (row[0], PatientEvent(row[1], row[2])) if row else None
+
+
+def list_ended_after(connection: Connection[Any], *, organisation_id: int, patient_id: int, at: datetime) -> list[int]:
+    """The patient's enrolments that held the instant and have ended since, in order of number. Locks: none."""
+    values = {"organisation_id": organisation_id, "patient_id": patient_id, "at": at}
+    return [row[0] for row in connection.execute(_SQL["list_ended_after"], values)]

@@ -48,6 +48,7 @@ from (
     join agenda_head h
         on h.organisation_id = %(organisation_id)s
         and h.protocol_id = c.protocol_id
+        and h.ended_at is null
     left join (
         select
             s.enrolment_id,
@@ -100,6 +101,7 @@ from (
     join agenda_head h
         on h.organisation_id = %(organisation_id)s
         and h.protocol_id = c.protocol_id
+        and h.ended_at is null
     join agenda a
         on a.organisation_id = h.organisation_id
         and a.enrolment_id = h.enrolment_id
@@ -137,6 +139,7 @@ from unnest(%(protocol_ids)s::bigint[], %(generations)s::bigint[]) as c (protoco
 join agenda_head h
     on h.organisation_id = %(organisation_id)s
     and h.protocol_id = c.protocol_id
+    and h.ended_at is null
 where h.individual_until > h.computed_at
     and h.enrolment_id > %(after_enrolment_id)s
     and (
@@ -167,6 +170,7 @@ from unnest(%(protocol_ids)s::bigint[], %(generations)s::bigint[]) as c (protoco
 join agenda_head h
     on h.organisation_id = %(organisation_id)s
     and h.protocol_id = c.protocol_id
+    and h.ended_at is null
 where (h.generation < c.generation or h.next_change_at <= %(at)s)
     and h.enrolment_id > %(after_enrolment_id)s
 order by h.enrolment_id
@@ -196,6 +200,7 @@ join agenda_head h
     on h.organisation_id = %(organisation_id)s
     and h.enrolment_id = live.enrolment_id
     and h.protocol_id = any(%(protocol_ids)s::bigint[])
+    and h.ended_at is null
 where not live.cleared
     and (
         %(selection_id)s::bigint is null
@@ -221,6 +226,7 @@ join agenda_head h
     on h.organisation_id = a.organisation_id
     and h.enrolment_id = a.enrolment_id
     and h.protocol_id = any(%(protocol_ids)s::bigint[])
+    and h.ended_at is null
 where a.organisation_id = %(organisation_id)s
     and a.state = 'open'
     and a.activity_key = any(%(activity_keys)s::text[])

@@ -41,6 +41,7 @@ from (
     from agenda_head h
     where h.organisation_id = %(organisation_id)s
         and h.protocol_id = %(protocol_id)s
+        and h.ended_at is null
 ) n
 where n.position %% %(size)s = 0
 order by n.enrolment_id;
@@ -66,7 +67,8 @@ order by n.enrolment_id;
 select count(*)
 from agenda_head h
 where h.organisation_id = %(organisation_id)s
-    and h.protocol_id = %(protocol_id)s;
+    and h.protocol_id = %(protocol_id)s
+    and h.ended_at is null;
 
 -- name: count_of_selection
 -- How many members a selection has.
@@ -130,6 +132,7 @@ with claimed as materialized (
     from agenda_head h
     where h.organisation_id = %(organisation_id)s
         and h.protocol_id = %(protocol_id)s
+        and h.ended_at is null
         and h.enrolment_id > %(cursor)s
         and h.enrolment_id <= %(until)s
         and (h.generation < %(generation)s or h.next_change_at <= %(now)s or h.computed_at < %(forced_before)s)
@@ -183,6 +186,7 @@ with claimed as materialized (
         and m.enrolment_id > %(cursor)s
         and m.enrolment_id <= %(until)s
         and h.protocol_id = %(protocol_id)s
+        and h.ended_at is null
         and (h.generation < %(generation)s or h.next_change_at <= %(now)s or h.computed_at < %(forced_before)s)
         and not exists (
             select 1
@@ -220,6 +224,7 @@ select exists (
     from agenda_head h
     where h.organisation_id = %(organisation_id)s
         and h.protocol_id = %(protocol_id)s
+        and h.ended_at is null
         and h.enrolment_id > %(after)s
         and h.enrolment_id <= %(until)s
         and (h.generation < %(generation)s or h.next_change_at <= %(now)s or h.computed_at < %(forced_before)s)
@@ -430,7 +435,8 @@ select
     h.assigned_protocol_id,
     h.individual_until,
     h.computed_at,
-    h.next_change_at
+    h.next_change_at,
+    h.ended_at
 from agenda_head h
 where h.organisation_id = %(organisation_id)s
     and h.next_change_at <= %(now)s
@@ -457,7 +463,8 @@ select
     h.assigned_protocol_id,
     h.individual_until,
     h.computed_at,
-    h.next_change_at
+    h.next_change_at,
+    h.ended_at
 from agenda_head h
 where h.organisation_id = %(organisation_id)s
     and h.enrolment_id = any(%(enrolment_ids)s)
@@ -548,6 +555,7 @@ from (
     from agenda_head h
     where h.organisation_id = %(organisation_id)s
         and h.enrolment_id > %(cursor)s
+        and h.ended_at is null
         and (%(enrolment_ids)s::bigint[] is null or h.enrolment_id = any(%(enrolment_ids)s))
     order by h.enrolment_id
     limit %(size)s
@@ -600,6 +608,7 @@ from selection_member m
 join agenda_head h
     on h.organisation_id = m.organisation_id
     and h.enrolment_id = m.enrolment_id
+    and h.ended_at is null
 where m.organisation_id = %(organisation_id)s
     and m.selection_id = %(selection_id)s
 order by h.protocol_id;

@@ -8,6 +8,7 @@ with chosen as materialized (
         on k.organisation_id = h.organisation_id
         and k.cohort_id = h.cohort_id
     where h.organisation_id = %(organisation_id)s
+        and h.ended_at is null
         and (
             h.protocol_id = %(protocol_id)s and h.enrolment_id <> all(%(left_ids)s::bigint[])
             or h.enrolment_id = any(%(joined_ids)s::bigint[])

@@ -416,9 +416,10 @@ create table agenda_head (
     individual_until timestamptz not null,
     computed_at timestamptz not null,
     next_change_at timestamptz,
+    ended_at timestamptz,
     primary key (organisation_id, enrolment_id)
 ) with (fillfactor = 80);
-create index agenda_head_of_protocol on agenda_head (organisation_id, protocol_id, enrolment_id);
+create index agenda_head_of_protocol on agenda_head (organisation_id, protocol_id, enrolment_id) where ended_at is null;
 create index agenda_head_to_change on agenda_head (organisation_id, next_change_at) where next_change_at is not null;
 comment on table agenda_head is 'Per enrolment: what its agenda was computed for. Behind = generation older than that of the protocol''s switches in force, or next_change_at reached.';
 comment on column agenda_head.generation is 'The greatest generation on the protocol''s timeline that was in force when the rows were computed. Facts of the enrolment itself need no generation: their writers write head and rows.';
@@ -426,6 +427,7 @@ comment on column agenda_head.assigned_at is 'Beginning of the enrolment''s own 
 comment on column agenda_head.individual_until is 'Until then facts of its own, that its cohort does not share, bear on its occurrences: computed by itself.';
 comment on column agenda_head.computed_at is 'The instant for which the rows were computed: facts in force later are not in them.';
 comment on column agenda_head.next_change_at is 'When a fact that is known already will change what is in force for this enrolment.';
+comment on column agenda_head.ended_at is 'When the enrolment was discharged, while something that closed before is undecided; such a head stands on no protocol, and no switch concerns it.';
 
 create table agenda (
     organisation_id bigint not null,
@@ -844,7 +846,7 @@ end
 $$;
 
 grant select (organisation_id, created_at) on organisation to lockstep_duty;
-grant select (organisation_id, enrolment_id, protocol_id, generation, next_change_at) on agenda_head to lockstep_duty;
+grant select (organisation_id, enrolment_id, protocol_id, generation, next_change_at, ended_at) on agenda_head to lockstep_duty;
 grant select (organisation_id, enrolment_id, activity_key, judge_at, closes_at) on agenda to lockstep_duty;
 grant select (organisation_id, protocol_id) on protocol to lockstep_duty;
 grant select (organisation_id, switch_id, protocol_id, number, kind, target_protocol_id, scope, selection_id, first_at, last_at, generation, operation_id)
@@ -910,6 +912,7 @@ left join lateral (
                 and w.switch_id = a.switch_id
         )
 ) g on true
+where h.ended_at is null
 group by
     h.organisation_id,
     h.protocol_id;
