@@ -13,6 +13,7 @@ from lockstep.domain.timeline import EnrolmentFacts, Span, World, as_of, in_forc
 
 HORIZON = timedelta(days=9)
 MISSED, FULFILLED, LATE = OccurrenceState.MISSED, OccurrenceState.FULFILLED, OccurrenceState.FULFILLED_LATE
+WAIVED = OccurrenceState.WAIVED
 
 Name = tuple[int, str, Key]
 """Enrolment, activity, key: what names an occurrence."""
@@ -29,11 +30,16 @@ class Twin:
     matched: dict[tuple[int, str, Key, datetime], int] = field(default_factory=lambda: defaultdict(int))
     decided: dict[Name, Decided] = field(default_factory=dict)
     corrected: set[tuple[int, str]] = field(default_factory=set)
+    _paused: set[int] = field(default_factory=set)
     _asked: dict[tuple[int, str, datetime], list[Occurrence]] = field(default_factory=dict)
     _courses: dict[tuple[int, datetime], Course] = field(default_factory=dict)
 
     def learn(self, protocols: World, enrolments: dict[int, EnrolmentFacts], outages: tuple[Span, ...]) -> None:
         """The facts are these."""
+        known = self.enrolments
+        self._paused = {
+            each for each, facts in enrolments.items() if each in known and facts.pauses != known[each].pauses
+        }
         self.protocols, self.enrolments, self.outages = protocols, enrolments, outages
         self._asked.clear()
         self._courses.clear()
@@ -142,6 +148,16 @@ class Twin:
                     if occurrence.judge_at <= at and name not in self.decided:
                         self._decide(enrolment_id, occurrence, MISSED, None)
 
+    def waive(self, at: datetime) -> None:
+        """What was missed in a pause of which somebody told since is waived, unless it is asked on resumption."""
+        for name, decided in self.decided.items():
+            if name[0] not in self._paused or decided.state is not MISSED:
+                continue
+            walked = occurrences(self.course(name[0], at), name[1], from_at=self.enrolments[name[0]].enrolled_at)
+            fates = {each.fate for each in takewhile(lambda each: each.nominal_at <= at, walked) if each.key == name[2]}
+            if Fate.WAIVED in fates and Fate.ASKED not in fates:
+                self.decided[name] = replace(decided, state=WAIVED)
+
     def _decide(
         self, enrolment_id: int, occurrence: Occurrence, state: OccurrenceState, taken_at: datetime | None
     ) -> None:
@@ -188,7 +204,7 @@ class Twin:
         last = (before.judge_at, before.opens_at)
         run = 0
         for each in reversed(self.history(enrolment_id, key)):
-            if (each.judge_at, each.opens_at) < last:
+            if (each.judge_at, each.opens_at) < last and each.state is not WAIVED:
                 if each.state is not MISSED:
                     break
                 run += 1
@@ -204,7 +220,8 @@ class Twin:
         found: dict[tuple[int, str, str], int] = defaultdict(int)
         for enrolment_id, key in {name[:2] for name in self.decided}:
             run = 0
-            for each in [*(each.state is MISSED for each in self.history(enrolment_id, key)), False]:
+            history = [each for each in self.history(enrolment_id, key) if each.state is not WAIVED]
+            for each in [*(each.state is MISSED for each in history), False]:
                 if each:
                     run += 1
                     found[enrolment_id, key, "missed"] += 1

@@ -32,7 +32,6 @@ class Patients:
         self.patients: list[int] = []
         self.enrolments: list[int] = []
         self.everyone: list[int] = []
-        self.paused_afterwards: set[int] = set()
         clock.set(self.now)
         self.of: dict[str, Any] = {
             "organisation_id": create_organisation(database, key="o", title="O", actor="t").organisation_id
@@ -54,6 +53,7 @@ class Patients:
                 facts_store.load_outages(connection, **self.of, since_at=BEGINS),
             )
         self.twin.settle(self.now)
+        self.twin.waive(self.now)
 
     def pass_until(self, at: datetime) -> None:
         """It is later, and ingestion was alive all the time."""
@@ -134,8 +134,6 @@ class Patients:
             reason="t",
             actor="t",
         )
-        if begins is not None:
-            self.paused_afterwards.add(self.enrolments[patient])
 
     def do_resume(self, patient: int) -> None:
         if not any(facts.pauses for facts in self.twin.enrolments.values()):

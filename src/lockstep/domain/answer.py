@@ -176,13 +176,16 @@ def never_asked(occurrence: Occurrence) -> bool:
 
 
 def state_of(occurrence: Occurrence, decision: Decided | None, at: datetime) -> OccurrenceState:
-    """The state at the instant: by what was measured, else what the timeline ended, what was judged, time."""
-    fulfilled = decision is not None and decision.state is not OccurrenceState.MISSED
+    """The state at the instant: by what was measured, else what the timeline ended, what was judged, time.
+
+    What was waived after it had been missed is one that the timeline ends: a pause was entered afterwards.
+    """
+    fulfilled = decision is not None and decision.state not in (OccurrenceState.MISSED, OccurrenceState.WAIVED)
     if decision is not None and fulfilled and (decision.taken_at is None or decision.taken_at <= at):
         return decision.state
     if occurrence.ended_at is not None and (occurrence.ended_at <= at or never_asked(occurrence)):
         return OccurrenceState(occurrence.fate.value)
-    if decision is not None and decision.state is OccurrenceState.MISSED and decision.judge_at <= at:
+    if decision is not None and not fulfilled and decision.judge_at <= at:
         return decision.state
     return _by_time(occurrence, at)
 

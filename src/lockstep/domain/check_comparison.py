@@ -11,6 +11,7 @@ from lockstep.domain.check import Activities, Demand, Period
 from lockstep.domain.check_stored import (
     FULFILLED,
     MISSED,
+    WAIVED,
     Decided,
     Held,
     OpenAlert,
@@ -194,7 +195,8 @@ class _Activity:
     # -- decided occurrences
 
     def _compare_decision(self, decided: Decided, ids: set[int]) -> None:
-        if decided.state != MISSED and decided.state not in FULFILLED:
+        if decided.state == WAIVED:
+            self._compare_waiver(decided, ids)
             return
         explained = [
             each
@@ -208,6 +210,13 @@ class _Activity:
             due = any(each.fate is Fate.ASKED and self._period.overdue(each.judge_at) for each in explained)
             expected = {**of_occurrence(explained[0]), "state": MISSED if due else None}
             self._findings.add(ids, self._key, DriftKind.EXTRA_OCCURRENCE, expected, found_decision(decided))
+
+    def _compare_waiver(self, decided: Decided, ids: set[int]) -> None:
+        """Nothing that is asked, and due, is waived."""
+        for each in self._asked.by_key.get(decided.key, ()):
+            if each.fate is Fate.ASKED and self._period.overdue(each.judge_at):
+                expected = {**of_occurrence(each), "state": MISSED}
+                self._findings.add(ids, self._key, DriftKind.EXTRA_OCCURRENCE, expected, found_decision(decided))
 
     def _ask(self, undecided: dict[Key, tuple[Occurrence, frozenset[int]]]) -> None:
         """Who measured enough for what was missed, or for what is not decided yet?"""

@@ -7,6 +7,7 @@ from lockstep.domain.occurrence import Key, Occurrence
 
 FULFILLED = frozenset({"fulfilled", "fulfilled late"})
 MISSED = "missed"
+WAIVED = "waived"
 
 
 @dataclass(frozen=True, slots=True)

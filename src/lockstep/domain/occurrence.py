@@ -6,7 +6,10 @@ from enum import StrEnum
 
 
 class OccurrenceState(StrEnum):
-    """What became of an occurrence; only fulfilled, fulfilled late and missed are stored, the others are derived."""
+    """What became of an occurrence; only fulfilled, fulfilled late and missed are stored, the others are derived.
+
+    Where one was stored as missed and a pause entered afterwards waives it, a correction says so.
+    """
 
     COMING = "coming"
     OPEN = "open"

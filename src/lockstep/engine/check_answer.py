@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 from lockstep.domain.check import Demand, Period, demand
 from lockstep.domain.check_comparison import Findings, explains, found_decision, is_evident, of_occurrence, silent
-from lockstep.domain.check_stored import FULFILLED, MISSED, Decided, OpenAlert, Question, Run, Unsure
+from lockstep.domain.check_stored import FULFILLED, MISSED, WAIVED, Decided, OpenAlert, Question, Run, Unsure
 from lockstep.domain.drift import Drift, DriftKind
 from lockstep.domain.occurrence import Fate, Occurrence
 from lockstep.domain.rule import Missed
@@ -90,13 +90,15 @@ class _Answers:
                     past for past in history[enrolment_id, each.decided.activity_key] if past.key == each.decided.key
                 )
                 own = _narrowed(each.decided, past)
-                if not _was_right(own, asked, self._period) and not self._was_right_then(enrolment_id, own):
+                # A pause entered afterwards waives what had been missed in it, and says so in a correction.
+                waived = own.state == MISSED and _is_paused(own, asked)
+                if waived or not (_was_right(own, asked, self._period) or self._was_right_then(enrolment_id, own)):
                     expected = _not_yet(own, asked)
                     kind = DriftKind.EXTRA_OCCURRENCE
                     yield Drift(enrolment_id, own.activity_key, kind, expected, found_decision(own))
 
     def _was_right_then(self, enrolment_id: int, decided: Decided) -> bool:
-        """By the facts known when it was decided: a pause entered afterwards does not make it wrong."""
+        """By the facts known when it was decided: a pause entered afterwards does not make a fulfilled one wrong."""
         known_at = decided.decided_from_at
         key = {"organisation_id": self._organisation_id}
         known = facts_store.load_enrolments(
@@ -175,8 +177,8 @@ class _Answers:
         for index, past in enumerate(history):
             if past.key in alert.keys and past.state == MISSED:
                 in_a_row = self._in_a_row(alert, asked, key, rule_key, past)
-                # As first judged: a correction inside a run leaves the alert to whoever looks at it.
-                if _leading(history[index:], lambda each: each.first) >= in_a_row:
+                # As first judged: what arrived late inside a run leaves the alert to whoever looks at it.
+                if _leading(history[index:], lambda each: WAIVED if each.state == WAIVED else each.first) >= in_a_row:
                     return True
         return False
 
@@ -223,6 +225,15 @@ def _was_right(decided: Decided, asked: Demand, period: Period) -> bool:
     if decided.state in FULFILLED:
         return any(is_evident(each, decided, activities.codes) for each in explained)
     return bool(explained)
+
+
+def _is_paused(decided: Decided, asked: Demand) -> bool:
+    """Whether by the facts known today it lies in a pause, and was asked at no other time."""
+    activities = asked.activities.get(decided.activity_key)
+    found = activities.by_key.get(decided.key, ()) if activities is not None else ()
+    return not any(each.fate is Fate.ASKED for each in found) and any(
+        each.ended_at is not None and pause.holds(each.ended_at) for each in found for pause in asked.facts.pauses
+    )
 
 
 def _not_yet(decided: Decided, asked: Demand) -> dict[str, object] | None:

@@ -7,6 +7,7 @@ from lockstep.domain.pause import Pause, pause_to_end, require_pause
 from lockstep.engine.agenda import bring_in_step
 from lockstep.engine.audit import record_entry
 from lockstep.engine.enrolment import hold_enrolment
+from lockstep.engine.waiver import waive_missed
 from lockstep.store import pause as store
 from lockstep.store.database import Database
 
@@ -24,9 +25,9 @@ def pause(
 ) -> Pause:
     """Nothing is asked from the instant on (default: now) until the end or a resumption.
 
-    It may lie in the past, and what was missed in it is waived, or in the future. Raises UnknownEnrolment,
-    Discharged, MissingReason, NotAtThisTime (outside the enrolment, or with neither end nor review date),
-    AlreadyPaused. Locks: the enrolment's head.
+    It may lie in the past, and what was missed in it is waived, in runs and alerts too, or in the future. Raises
+    UnknownEnrolment, Discharged, MissingReason, NotAtThisTime (outside the enrolment, or with neither end nor review
+    date), AlreadyPaused. Locks: the enrolment's head, then its rows and alerts.
     """
     reason = require_reason(reason)
     with database.transaction(organisation_id) as connection:
@@ -47,6 +48,15 @@ def pause(
             now=at,
             changed_at=min(at, made.from_at),
         )
+        waived = 0
+        if made.from_at < at:
+            waived = waive_missed(
+                connection,
+                organisation_id=organisation_id,
+                enrolment_id=enrolment_id,
+                since_at=made.from_at,
+                now=at,
+            )
         record_entry(
             connection,
             organisation_id=organisation_id,
@@ -59,6 +69,7 @@ def pause(
                 "until_at": made.until_at.isoformat() if made.until_at else None,
                 "review_on": made.review_on.isoformat() if made.review_on else None,
                 "reason": reason,
+                "waived": waived,
             },
         )
     return made

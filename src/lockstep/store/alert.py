@@ -90,6 +90,19 @@ def lower_missed(
     return [Lowered(*row) for row in connection.execute(_SQL["lower_missed"], values)]
 
 
+def count_missed(
+    connection: Connection[Any], *, organisation_id: int, alert_id: int, occurrences: int, updated_at: datetime
+) -> None:
+    """The open alert counts so many missed occurrences. Locks: its row."""
+    values = {
+        "organisation_id": organisation_id,
+        "alert_id": alert_id,
+        "occurrences": occurrences,
+        "updated_at": updated_at,
+    }
+    connection.execute(_SQL["count_missed"], values)
+
+
 def resolve_alerts(
     connection: Connection[Any],
     *,

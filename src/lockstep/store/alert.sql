@@ -102,6 +102,17 @@ where a.organisation_id = %(organisation_id)s
     and a.alert_id = l.alert_id
 returning a.alert_id, a.enrolment_id, a.activity_key, a.rule_key, a.protocol_id, a.version_number, a.occurrences;
 
+-- name: count_missed
+-- The open alert counts so many of the missed occurrences that it lists.
+-- Locks: its row, under the head.
+update alert a
+set occurrences = %(occurrences)s,
+    updated_at = %(updated_at)s
+where a.organisation_id = %(organisation_id)s
+    and a.alert_id = %(alert_id)s
+    and a.state = 'open'
+    and a.occurrences <> %(occurrences)s;
+
 -- name: resolve_alerts
 -- The alerts are resolved, for a reason in words.
 -- Locks: alert rows, under the heads.

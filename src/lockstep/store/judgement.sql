@@ -285,6 +285,16 @@ cross join lateral (
             and o.on_date >= r.on_date - 800
             and o.judge_at <= r.judge_at
             and o.state = 'missed'
+            -- Whatever corrected it, it was not missed.
+            and not exists (
+                select 1
+                from occurrence_correction c
+                where c.organisation_id = o.organisation_id
+                    and c.enrolment_id = o.enrolment_id
+                    and c.activity_key = o.activity_key
+                    and c.on_date = o.on_date
+                    and c.slot = o.slot
+            )
         order by o.judge_at desc, o.opens_at desc
         limit case when l.alert_id is null or a.missed_in_a_row + 1 = r.in_a_row then r.in_a_row else 1 end
     ) m

@@ -479,8 +479,8 @@ create table occurrence_correction (
     recorded_at timestamptz not null default lockstep_now(),
     primary key (organisation_id, enrolment_id, activity_key, on_date, slot, number)
 );
-comment on table occurrence_correction is 'A judgement made again because a measurement came late, or a repair; appended, the first judgement stays.';
-comment on column occurrence_correction.state is 'Waived: it was decided although it was never asked.';
+comment on table occurrence_correction is 'A judgement made again because a measurement came late, a pause was entered afterwards, or a repair; appended, the first judgement stays.';
+comment on column occurrence_correction.state is 'Waived: it was decided, but it lies in a pause entered afterwards, or was never asked.';
 
 -- measurements
 
