@@ -149,6 +149,35 @@ def test_a_switch_after_it_neither_touches_nor_counts_it(world: Checked) -> None
     assert is_gone(world, anna)
 
 
+def test_a_switch_from_before_it_that_it_could_not_see_yet_is_caught_up_with(world: Checked) -> None:
+    world.judge(CLOSES_AT - AFTER)
+    anna = end(world, CLOSES_AT + timedelta(milliseconds=10))
+    assert rows_of(world, anna) == KEPT
+    # Accepted while the morning was open, committed when the discharge had read what is in force.
+    world.set_clock(CLOSES_AT - timedelta(milliseconds=10))
+    world.world.publish(world.protocol_id, weights(times=[("noon", "12:00", "15:00")]))
+    world.set_clock(CLOSES_AT + timedelta(minutes=1))
+    assert drifting(world) == []
+    world.judge(JUDGED_AT + AFTER)
+    assert decided_of(world, anna) == [], "it was superseded, not missed"
+    assert is_gone(world, anna)
+
+
+def test_one_that_an_outage_kept_open_is_waived_after_all(world: Checked) -> None:
+    world.judge(CLOSES_AT - timedelta(minutes=30))
+    anna = end(world, CLOSES_AT + AFTER)
+    world.set_clock(CLOSES_AT + 2 * AFTER)
+    world.admin.execute(
+        "insert into outage (organisation_id, number, from_at, until_at) values (%s, 1, %s, %s)",
+        [world.organisation_id, CLOSES_AT - timedelta(minutes=30), CLOSES_AT + AFTER],
+    )
+    # The row learns of the outage when it is due, not before.
+    assert drifting(world) == []
+    world.judge(JUDGED_AT + DAY)
+    assert decided_of(world, anna) == []
+    assert is_gone(world, anna)
+
+
 def test_a_change_of_zone_after_it_changes_nothing(world: Checked) -> None:
     anna = end(world, IN_GRACE)
     patient_id = get_enrolment(world.database, **world.of, enrolment_id=anna).patient_id

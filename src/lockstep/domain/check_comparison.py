@@ -137,6 +137,8 @@ class _Activity:
             occurrence, owners = undecided.get(held.key, (None, _NOBODY))
             wrong = ids - self._group.behind
             kind = DriftKind.STALE_AGENDA
+            if occurrence is None and self._outlasted(held):
+                continue
             if occurrence is not None and self._stands_at(held, occurrence):
                 if self._is_version(held, occurrence):
                     wrong = wrong - owners
@@ -156,7 +158,17 @@ class _Activity:
             return False
         if (held.closes_at, held.judge_at) == (occurrence.closes_at, occurrence.judge_at):
             return True
-        # Rows that an outage met are extended when they are due, not before.
+        return self._learns_when_due(held, occurrence)
+
+    def _outlasted(self, held: Held) -> bool:
+        """Whether what the row holds had closed before a switch, a pause or the end, but for an outage known since."""
+        return any(
+            each.fate is not Fate.ASKED and each.opens_at == held.opens_at and self._learns_when_due(held, each)
+            for each in self._asked.by_key.get(held.key, ())
+        )
+
+    def _learns_when_due(self, held: Held, occurrence: Occurrence) -> bool:
+        """Whether only an outage tells the row from the occurrence: it is extended when it is due, not before."""
         shorter = occurrence.closes_at - held.closes_at
         return bool(self._demand.course.outages) and (
             shorter == occurrence.judge_at - held.judge_at

@@ -144,9 +144,11 @@ def changed_since(
     That is a switch it has not seen, a known change reached, the caller's fact; of a newcomer the first assignment.
     """
     if head is None:
-        # Of an enrolment that has ended all is decided, but for what the caller's fact asks afterwards.
-        told_at = changed_at if facts.discharged_at is not None else None
-        return facts.assignments[0].from_at if told_at is None else told_at
+        begins = facts.assignments[0].from_at
+        if facts.discharged_at is None:
+            return begins
+        # Of one that has ended all is decided, but for what the caller's fact asks afterwards.
+        return max(begins, facts.discharged_at - _OUTAGES_REACH if changed_at is None else changed_at)
     unseen = [switch for switch in world[head.protocol_id].switches if _unseen(switch, head)]
     changes = [switch.effective_for(facts.zones) for switch in unseen if switch.holds(facts.selections)]
     if head.next_change_at is not None:
