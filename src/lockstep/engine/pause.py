@@ -7,7 +7,7 @@ from lockstep.domain.pause import Pause, pause_to_end, require_pause
 from lockstep.engine.agenda import bring_in_step
 from lockstep.engine.audit import record_entry
 from lockstep.engine.enrolment import hold_enrolment
-from lockstep.engine.waiver import waive_missed
+from lockstep.engine.pause_missed import waive_missed
 from lockstep.store import pause as store
 from lockstep.store.database import Database
 
