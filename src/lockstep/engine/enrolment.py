@@ -17,7 +17,7 @@ from lockstep.domain.refusal import (
     UnknownProtocol,
 )
 from lockstep.domain.switch import zone_at
-from lockstep.domain.timeline import Assigned, recorded_last
+from lockstep.domain.timeline import Assigned, assignments, recorded_last
 from lockstep.engine.agenda import bring_in_step
 from lockstep.engine.audit import record_entry
 from lockstep.engine.seeding import Newcomer, seed_agendas
@@ -25,6 +25,7 @@ from lockstep.store import agenda as agenda_store
 from lockstep.store import enrolment as store
 from lockstep.store import patient as patient_store
 from lockstep.store import protocol as protocol_store
+from lockstep.store import timeline as facts_store
 from lockstep.store.clock import now as clock_now
 from lockstep.store.database import Connection, Database
 
@@ -107,6 +108,7 @@ def assign(
 ) -> Assigned:
     """The protocol governs the enrolment from the instant on (default: now); what was planned after it is replaced.
 
+    Where that is so already nothing is written, and the assignment that stands is returned: a retry changes nothing.
     Raises UnknownEnrolment, Discharged, UnknownProtocol (also for one of another program), NotAtThisTime for the past.
     Locks: the enrolment's head.
     """
@@ -116,6 +118,9 @@ def assign(
         begins = at if from_at is None else from_at
         if begins < at:
             raise NotAtThisTime("An assignment begins now or later", where="from_at", mend="Leave it out for now.")
+        stands = _standing(connection, organisation_id, enrolment_id, from_at, at)
+        if stands is not None and stands.protocol_id == protocol_id:
+            return stands
         store.insert_assignment(
             connection,
             organisation_id=organisation_id,
@@ -163,6 +168,21 @@ def discharge(database: Database, *, organisation_id: int, enrolment_id: int, re
             detail={"reason": reason},
         )
     return at
+
+
+def _standing(
+    connection: Connection[Any], organisation_id: int, enrolment_id: int, from_at: datetime | None, now: datetime
+) -> Assigned | None:
+    """The assignment that was recorded last, if it begins just then; for now, if nothing led away from it since."""
+    known = facts_store.load_enrolments(connection, organisation_id=organisation_id, enrolment_ids=[enrolment_id])
+    facts = known[enrolment_id]
+    last = facts.assignments[-1]
+    if from_at is not None:
+        return last if last.from_at == from_at else None
+    protocol_ids = {assigned.protocol_id for assigned in facts.assignments}
+    world = facts_store.load_world(connection, organisation_id=organisation_id, protocol_ids=protocol_ids)
+    governing = [span for span in assignments(facts, world) if span.from_at <= now]
+    return last if last.from_at <= now and governing[-1] == last else None
 
 
 def get_enrolment(database: Database, *, organisation_id: int, enrolment_id: int) -> Enrolment:

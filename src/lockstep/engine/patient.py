@@ -80,7 +80,8 @@ def change_zone(
 ) -> ZoneSpan:
     """The patient lives in the zone from the instant on (default: now), and all agendas follow.
 
-    What was planned for that instant or later is replaced. Raises UnknownZone, UnknownPatient, and NotAtThisTime for a
+    What was planned for that instant or later is replaced. Where it is so already nothing is written, and the span that
+    stands is returned: a retry changes nothing. Raises UnknownZone, UnknownPatient, and NotAtThisTime for a
     beginning in the past: what was asked in the former zone was asked.
     Locks: the patient, then the heads of the enrolments.
     """
@@ -92,7 +93,10 @@ def change_zone(
         if span.from_at < at:
             raise NotAtThisTime("A change of zone begins now or later", where="from_at", mend="Leave it out for now.")
         known = store.list_zones(connection, organisation_id=organisation_id, patient_ids=[patient_id])
-        number = max((number for number, _ in known[patient_id]), default=0) + 1
+        stands = _spans(known[patient_id])[-1]
+        if stands.zone == zone and stands.from_at <= span.from_at:
+            return stands
+        number = max(number for number, _ in known[patient_id]) + 1
         store.insert_zones(connection, organisation_id=organisation_id, zones=[(patient_id, number, span)], actor=actor)
         bring_in_step(
             connection, organisation_id=organisation_id, enrolment_ids=ids, now=at, changed_at=min(at, span.from_at)

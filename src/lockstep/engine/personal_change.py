@@ -35,6 +35,7 @@ def set_personal_change(
 ) -> PersonalChange:
     """From now on the field of the activity has this value (plain JSON) for the patient, as long as its policy allows.
 
+    Where a live change says so already nothing is written, and that one is returned: a retry changes nothing.
     Fields: schedule, grace_minutes, quantity, plausible, rules, rules.<key>. Raises UnknownEnrolment, Discharged,
     NothingInForce, UnknownField (naming the known ones), LockedField, InvalidProtocol, MissingReason.
     Locks: the enrolment's head.
@@ -55,6 +56,10 @@ def set_personal_change(
             replaced=value_of(protocol.versions[number], activity_key, field),
             from_at=at,
         )
+        live = personal_changes_in_force(facts, world, assignments(facts, world), at)
+        stands = live.get((activity_key, field))
+        if stands is not None and (stands.value, stands.replaced) == (change.value, change.replaced):
+            return stands
         _save(connection, organisation_id, enrolment_id, change, "set personal change", reason, actor)
     return change
 
