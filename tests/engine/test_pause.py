@@ -40,9 +40,13 @@ def paused(world: World, **more: Any) -> Pause:
     )
 
 
-def resumed(world: World) -> datetime:
+def resumed(world: World, number: int | None = None) -> datetime:
     return resume(
-        world.database, organisation_id=world.organisation_id, enrolment_id=world.enrolments["anna"], actor="n.urse"
+        world.database,
+        organisation_id=world.organisation_id,
+        enrolment_id=world.enrolments["anna"],
+        number=number,
+        actor="n.urse",
     )
 
 
@@ -115,7 +119,9 @@ def test_a_planned_pause_changes_nothing_before_and_can_be_taken_back(
     paused(world, from_at=at(4))
     assert [each[1] for each in rows(admin, world.enrolments["anna"])] == [2]
     assert states(world)[:3] == [(2, "coming"), (3, "coming"), (4, "waived")]
-    assert resumed(world) == at(4)
+    with pytest.raises(NoSuchPause, match="Planned: 1 from 2026-03-04"):
+        resumed(world)
+    assert resumed(world, number=1) == at(4)
     assert states(world)[:3] == [(2, "coming"), (3, "coming"), (4, "coming")]
     paused(world, from_at=at(4))
 

@@ -36,18 +36,21 @@ def require_pause(pause: Pause, known: Sequence[Pause], *, enrolled_at: datetime
     return pause
 
 
-def pause_to_end(known: Sequence[Pause], at: datetime) -> tuple[Pause, datetime]:
-    """The pause that holds the instant, else the next planned one, with the instant at which it then ends.
+def pause_to_end(known: Sequence[Pause], at: datetime, number: int | None = None) -> tuple[Pause, datetime]:
+    """The pause that holds the instant, or the one with that number, with the instant at which it then ends.
 
-    A planned pause ends where it would begin: it never was. Raises NoSuchPause.
+    A planned pause ends where it would begin: it never was. Only its number takes it back, so that ending a pause
+    twice, because the first answer was lost, does not take back the next one. Raises NoSuchPause.
     """
     standing = [
         pause for pause in known if pause.until_at is None or (pause.until_at > at and pause.until_at > pause.from_at)
     ]
-    if not standing:
-        raise NoSuchPause(where="enrolment_id")
-    pause = min(standing, key=lambda each: each.from_at)
-    return pause, max(at, pause.from_at)
+    for pause in standing:
+        if pause.number == number or (number is None and pause.from_at <= at):
+            return pause, max(at, pause.from_at)
+    planned = ", ".join(f"{pause.number} from {pause.from_at.isoformat()}" for pause in standing)
+    mend = f"Planned: {planned}. Name the number of the one to take back." if planned else ""
+    raise NoSuchPause(where="enrolment_id" if number is None else "number", mend=mend)
 
 
 def _meet(one: Pause, other: Pause) -> bool:

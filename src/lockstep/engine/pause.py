@@ -75,15 +75,17 @@ def pause(
     return made
 
 
-def resume(database: Database, *, organisation_id: int, enrolment_id: int, actor: str) -> datetime:
-    """The pause has ended now, or the next planned one is taken back; returns the instant at which it ends.
+def resume(
+    database: Database, *, organisation_id: int, enrolment_id: int, number: int | None = None, actor: str
+) -> datetime:
+    """The pause has ended now, or the planned one with that number is taken back; returns the instant at which it ends.
 
     Raises UnknownEnrolment, Discharged, NoSuchPause. Locks: the enrolment's head.
     """
     with database.transaction(organisation_id) as connection:
         _, at = hold_enrolment(connection, organisation_id=organisation_id, enrolment_id=enrolment_id)
         known = store.list_pauses(connection, organisation_id=organisation_id, enrolment_id=enrolment_id)
-        ending, until_at = pause_to_end(known, at)
+        ending, until_at = pause_to_end(known, at, number)
         store.insert_resumption(
             connection,
             organisation_id=organisation_id,
