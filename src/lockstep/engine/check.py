@@ -355,6 +355,8 @@ def _last_round(connection: Connection, organisation_id: int) -> CheckRun | None
 def _is_ahead(connection: Connection, organisation_id: int, check_id: int, now: datetime) -> bool:
     """Whether the round has come further than it must have by now, to be through within its day less an hour."""
     check = _require(connection, organisation_id, check_id)
+    if check.walked:
+        return False  # whoever walked it to its end did not live to issue its certificate
     total = store.count_scope(connection, organisation_id=organisation_id)
     due = total * ((now - check.started_at) / (_ROUND - timedelta(hours=1)))
     return check.checked > due
