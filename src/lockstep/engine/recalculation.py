@@ -1,14 +1,18 @@
 """Brings the agendas of many enrolments in step, in small fenced chunks that wait for no lock."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from lockstep.domain.operation import OperationKind, OperationState
+from lockstep.domain.refusal import ImpossibleStep
 from lockstep.domain.timeline import generation_at
 from lockstep.engine.acceptance_overlap import judge_overlap
 from lockstep.engine.agenda import bring_in_step
+from lockstep.engine.audit import record_entry
 from lockstep.engine.chunk import Memory, step_groups, step_heads, with_origins
 from lockstep.engine.cohort import settled_since
 from lockstep.engine.operation import advance, start
@@ -44,9 +48,12 @@ def list_work(database: Database, *, organisation_id: int) -> list[Recalculation
 def request_recalculation(
     database: Database, *, organisation_id: int, protocol_id: int, selection_id: int | None, actor: str, sentence: str
 ) -> int:
-    """An operation exists that computes every agenda of the protocol (or selection) anew; returns its number."""
+    """An operation exists that computes every agenda of the protocol (or selection) anew; returns its number.
+
+    Asked for again there is another one, which finds less to write. Locks: the new rows.
+    """
     with database.transaction(organisation_id) as connection:
-        return start(
+        operation_id = start(
             connection,
             organisation_id=organisation_id,
             kind=OperationKind.RECALCULATION,
@@ -55,6 +62,15 @@ def request_recalculation(
             protocol_id=protocol_id,
             selection_id=selection_id,
         )
+        record_entry(
+            connection,
+            organisation_id=organisation_id,
+            actor=actor,
+            action="request recalculation",
+            subject=f"operation {operation_id}",
+            detail={"protocol_id": protocol_id, "selection_id": selection_id},
+        )
+    return operation_id
 
 
 def list_protocols_of_selection(database: Database, *, organisation_id: int, selection_id: int) -> list[int]:
@@ -92,11 +108,18 @@ def begin(database: Database, *, organisation_id: int, operation: Recalculation)
 def _advance_to_running(
     connection: Connection, organisation_id: int, operation: Recalculation, total: int
 ) -> Recalculation:
-    if operation.state == OperationState.ACCEPTED:
-        _advance(connection, organisation_id, operation, OperationState.QUEUED)
-    if operation.state not in (OperationState.ACCEPTED, OperationState.QUEUED):
-        return operation
-    _advance(connection, organisation_id, operation, OperationState.RUNNING, total=total)
+    """The operation runs, if it waited; `operation` may be what it was some time ago, so the state is asked for."""
+    for before, to in pairwise((OperationState.ACCEPTED, OperationState.QUEUED, OperationState.RUNNING)):
+        with suppress(ImpossibleStep):
+            advance(
+                connection,
+                organisation_id=organisation_id,
+                operation_id=operation.operation_id,
+                to=to,
+                actor=_ACTOR,
+                total=total if to is OperationState.RUNNING else None,
+                only_from=(before,),
+            )
     return replace(operation, state=OperationState.RUNNING, total=total)
 
 
