@@ -121,6 +121,11 @@ class Clock:
 @pytest.fixture
 def clock(admin: psycopg.Connection) -> Clock:
     """Replaces lockstep_now() in this test's database; it stands still at the present until it is set."""
+    return stop_clock(admin)
+
+
+def stop_clock(admin: psycopg.Connection) -> Clock:
+    """The clock of the connection's database stands still at the present until it is set."""
     admin.execute("create table test_clock (instant timestamptz not null)")
     admin.execute("grant select on test_clock to public")
     admin.execute("insert into test_clock values (clock_timestamp())")

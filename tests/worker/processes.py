@@ -37,7 +37,12 @@ def workers(url: str, count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 def until(
-    condition: Callable[[], bool], *, what: str, seconds: float = 180, transient: tuple[type[Exception], ...] = ()
+    condition: Callable[[], bool],
+    *,
+    what: str,
+    seconds: float = 180,
+    pause: float = 0.01,
+    transient: tuple[type[Exception], ...] = (),
 ) -> float:
     """Returns as soon as the condition holds, with the seconds it took; fails with `what` after a generous bound."""
     begun = time.monotonic()
@@ -47,7 +52,7 @@ def until(
                 return time.monotonic() - begun
         except transient:
             pass
-        time.sleep(0.01)
+        time.sleep(pause)
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
