@@ -17,6 +17,7 @@ from lockstep.engine.check_slice import Memory, examine
 from lockstep.engine.operation import advance, start
 from lockstep.store import check as store
 from lockstep.store import check_stored as stored_store
+from lockstep.store import operation as operation_store
 from lockstep.store import protocol as protocol_store
 from lockstep.store import timeline as facts_store
 from lockstep.store.check import EVER, LAST_ID, Certificate, CheckRun, KeptDrift
@@ -79,6 +80,8 @@ def start_check(
             actor=actor,
             selection_id=scope_id if scope == "selection" else None,
             protocol_id=scope_id if scope == "protocol" else None,
+            # Counted once: whether a round is ahead of its time is asked every few seconds.
+            total=store.count_scope(connection, organisation_id=organisation_id) if scope == "organisation" else None,
             data={"since_at": since_at, "missed_days": [on.isoformat() for on in missed]},
         )
         check_id = store.start_check(
@@ -357,8 +360,11 @@ def _is_ahead(connection: Connection, organisation_id: int, check_id: int, now: 
     check = _require(connection, organisation_id, check_id)
     if check.walked:
         return False  # whoever walked it to its end did not live to issue its certificate
-    total = store.count_scope(connection, organisation_id=organisation_id)
-    due = total * ((now - check.started_at) / (_ROUND - timedelta(hours=1)))
+    assert check.operation_id is not None
+    operation = operation_store.list_operations(
+        connection, organisation_id=organisation_id, operation_id=check.operation_id, size=1
+    )[0]
+    due = (operation.total or 0) * ((now - check.started_at) / (_ROUND - timedelta(hours=1)))
     return check.checked > due
 
 
