@@ -228,10 +228,10 @@ def hold_enrolment(
 
 def find_or_refuse(connection: Connection[Any], *, organisation_id: int, enrolment_id: int) -> Enrolment:
     """The enrolment. Raises UnknownEnrolment. Locks: none."""
-    found = store.list_enrolments(connection, organisation_id=organisation_id, enrolment_ids=[enrolment_id])
-    if not found:
+    found = store.find_enrolment(connection, organisation_id=organisation_id, enrolment_id=enrolment_id)
+    if found is None:
         raise UnknownEnrolment(f"There is no enrolment {enrolment_id}", where="enrolment_id")
-    return found[0]
+    return found
 
 
 def _require_new(connection: Connection[Any], organisation_id: int, enrolments: Sequence[NewEnrolment]) -> None:

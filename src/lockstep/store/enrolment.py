@@ -89,11 +89,17 @@ def insert_discharge(
     connection.execute(_SQL["insert_discharge"], values)
 
 
+def find_enrolment(connection: Connection[Any], *, organisation_id: int, enrolment_id: int) -> Enrolment | None:
+    """The enrolment. Locks: none."""
+    values = {"organisation_id": organisation_id, "enrolment_id": enrolment_id}
+    row = connection.execute(_SQL["get_enrolment"], values).fetchone()
+    return None if row is None else Enrolment(*row)
+
+
 def list_enrolments(
     connection: Connection[Any],
     *,
     organisation_id: int,
-    enrolment_ids: Sequence[int] | None = None,
     patient_id: int | None = None,
     program_id: int | None = None,
     after_enrolment_id: int = 0,
@@ -102,10 +108,13 @@ def list_enrolments(
     """At most so many enrolments by number, of those asked for, after a number. Locks: none."""
     values = {
         "organisation_id": organisation_id,
-        "enrolment_ids": None if enrolment_ids is None else list(enrolment_ids),
-        "patient_id": patient_id,
         "program_id": program_id,
         "after_enrolment_id": after_enrolment_id,
         "most": most,
     }
-    return [Enrolment(*row) for row in connection.execute(_SQL["list_enrolments_of"], values)]
+    if patient_id is None:
+        found = connection.execute(_SQL["list_enrolments"], values)
+    else:
+        # A query of its own: one for both could not use the patient's index in a plan made once for all values.
+        found = connection.execute(_SQL["list_enrolments_of_patient"], {**values, "patient_id": patient_id})
+    return [Enrolment(*row) for row in found]

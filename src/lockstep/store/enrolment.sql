@@ -108,8 +108,46 @@ values (
     %(actor)s
 );
 
--- name: list_enrolments_of
--- Enrolments by number, patient or program, in order, after a number.
+-- name: get_enrolment
+-- The enrolment with this number.
+-- Locks: none.
+select
+    e.enrolment_id,
+    e.patient_id,
+    e.program_id,
+    e.anchor_on,
+    e.enrolled_at,
+    d.discharged_at
+from enrolment e
+left join discharge d
+    on d.organisation_id = e.organisation_id
+    and d.enrolment_id = e.enrolment_id
+where e.organisation_id = %(organisation_id)s
+    and e.enrolment_id = %(enrolment_id)s;
+
+-- name: list_enrolments_of_patient
+-- A patient's enrolments, or those in one program, in order, after a number.
+-- Locks: none.
+select
+    e.enrolment_id,
+    e.patient_id,
+    e.program_id,
+    e.anchor_on,
+    e.enrolled_at,
+    d.discharged_at
+from enrolment e
+left join discharge d
+    on d.organisation_id = e.organisation_id
+    and d.enrolment_id = e.enrolment_id
+where e.organisation_id = %(organisation_id)s
+    and e.patient_id = %(patient_id)s
+    and e.enrolment_id > %(after_enrolment_id)s
+    and (%(program_id)s::bigint is null or e.program_id = %(program_id)s)
+order by e.enrolment_id
+limit %(most)s;
+
+-- name: list_enrolments
+-- Enrolments of everybody, or those in one program, in order, after a number.
 -- Locks: none.
 select
     e.enrolment_id,
@@ -124,8 +162,6 @@ left join discharge d
     and d.enrolment_id = e.enrolment_id
 where e.organisation_id = %(organisation_id)s
     and e.enrolment_id > %(after_enrolment_id)s
-    and (%(enrolment_ids)s::bigint[] is null or e.enrolment_id = any(%(enrolment_ids)s))
-    and (%(patient_id)s::bigint is null or e.patient_id = %(patient_id)s)
     and (%(program_id)s::bigint is null or e.program_id = %(program_id)s)
 order by e.enrolment_id
 limit %(most)s;

@@ -56,18 +56,10 @@ def lock_patients(connection: Connection[Any], *, organisation_id: int, patient_
 
 
 def list_patients(
-    connection: Connection[Any],
-    *,
-    organisation_id: int,
-    patient_ids: Sequence[int] | None = None,
-    identifiers: Sequence[str] | None = None,
+    connection: Connection[Any], *, organisation_id: int, identifiers: Sequence[str]
 ) -> list[tuple[int, str, date | None]]:
-    """Number, identifier and birth date of the patients with these numbers or identifiers. Locks: none."""
-    values = {
-        "organisation_id": organisation_id,
-        "patient_ids": None if patient_ids is None else list(patient_ids),
-        "identifiers": None if identifiers is None else list(identifiers),
-    }
+    """Number, identifier and birth date of the patients with these identifiers. Locks: none."""
+    values = {"organisation_id": organisation_id, "identifiers": list(identifiers)}
     return [(row[0], row[1], row[2]) for row in connection.execute(_SQL["list_patients"], values)]
 
 

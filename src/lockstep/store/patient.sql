@@ -51,7 +51,7 @@ order by p.patient_id
 for no key update;
 
 -- name: list_patients
--- Patients by number or identifier.
+-- Patients by identifier.
 -- Locks: none.
 select
     p.patient_id,
@@ -59,8 +59,7 @@ select
     p.born_on
 from patient p
 where p.organisation_id = %(organisation_id)s
-    and (%(patient_ids)s::bigint[] is null or p.patient_id = any(%(patient_ids)s))
-    and (%(identifiers)s::text[] is null or p.identifier = any(%(identifiers)s))
+    and p.identifier = any(%(identifiers)s::text[])
 order by p.patient_id;
 
 -- name: list_zones_of
