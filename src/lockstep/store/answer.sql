@@ -17,6 +17,7 @@ select
         where m.organisation_id = o.organisation_id
             and m.patient_id = %(patient_id)s
             and m.measurement_id = case when c.number is null then o.measurement_id else c.measurement_id end
+            and m.received_at >= o.opens_at - interval '50 days'
     ) as taken_at
 from occurrence o
 left join lateral (

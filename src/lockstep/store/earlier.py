@@ -54,7 +54,6 @@ def list_measured_enough(
         "organisation_id": organisation_id,
         "enrolment_ids": ids.text,
         "cohorts": [Ids(cohort_ids).text for _, _, cohort_ids in asked],
-        "ordinals": array.numbers(range(len(asked))),
         "nominal_ats": array.instants([each.nominal_at for each in of]),
         "until_ats": array.instants([each.takes_until_at for each in of]),
         "received_before_ats": array.instants([each.ended_at for each in of]),

@@ -4,7 +4,7 @@
 select
     a.enrolment_id,
     a.activity_key,
-    array_agg(m.measurement_id order by m.judged_for_at, m.measurement_id) as measurement_ids
+    m.measurement_ids
 from agenda a
 join unnest(
     %(activity_keys)s::text[],
@@ -24,18 +24,20 @@ join unnest(
 join enrolment e
     on e.organisation_id = a.organisation_id
     and e.enrolment_id = a.enrolment_id
-join measurement m
-    on m.organisation_id = a.organisation_id
-    and m.patient_id = e.patient_id
-    and m.code = w.code
-    and m.judged_for_at >= w.nominal_at
-    and m.judged_for_at < a.closes_at
-    and m.received_at >= w.nominal_at - interval '5 minutes'
+-- By itself for each row, so that the window and the month are in the index's condition, not thrown away afterwards.
+cross join lateral (
+    select array_agg(t.measurement_id order by t.judged_for_at, t.measurement_id) as measurement_ids
+    from measurement t
+    where t.organisation_id = %(organisation_id)s
+        and t.patient_id = e.patient_id
+        and t.code = w.code
+        and t.judged_for_at >= w.nominal_at
+        and t.judged_for_at < w.closes_at
+        and t.received_at >= w.nominal_at - interval '5 minutes'
+) m
 where a.organisation_id = %(organisation_id)s
     and a.enrolment_id = any(%(enrolment_ids)s::bigint[])
-group by
-    a.enrolment_id,
-    a.activity_key;
+    and m.measurement_ids is not null;
 
 -- name: list_measured_enough
 -- The held enrolments of which enough was measured in one of their cohorts' windows.
@@ -43,7 +45,6 @@ group by
 with asked as materialized (
     select
         w.cohort_ids::bigint[] as cohort_ids,
-        w.ordinal,
         w.nominal_at,
         w.until_at,
         w.received_before_at,
@@ -51,13 +52,12 @@ with asked as materialized (
         w.quantity
     from unnest(
         %(cohorts)s::text[],
-        %(ordinals)s::integer[],
         %(nominal_ats)s::timestamptz[],
         %(until_ats)s::timestamptz[],
         %(received_before_ats)s::timestamptz[],
         %(codes)s::text[],
         %(quantities)s::integer[]
-    ) as w (cohort_ids, ordinal, nominal_at, until_at, received_before_at, code, quantity)
+    ) as w (cohort_ids, nominal_at, until_at, received_before_at, code, quantity)
 )
 select h.enrolment_id
 from asked w
@@ -68,16 +68,16 @@ join agenda_head h
 join enrolment e
     on e.organisation_id = h.organisation_id
     and e.enrolment_id = h.enrolment_id
-join measurement m
-    on m.organisation_id = e.organisation_id
-    and m.patient_id = e.patient_id
-    and m.code = w.code
-    and m.judged_for_at >= w.nominal_at
-    and m.judged_for_at < w.until_at
-    and m.received_at >= w.nominal_at - interval '5 minutes'
-    and (w.received_before_at is null or m.received_at < w.received_before_at)
-group by
-    h.enrolment_id,
-    w.ordinal,
-    w.quantity
-having count(*) >= w.quantity;
+-- By itself for each window, so that it is the index's condition, as above.
+cross join lateral (
+    select count(*) as taken
+    from measurement t
+    where t.organisation_id = %(organisation_id)s
+        and t.patient_id = e.patient_id
+        and t.code = w.code
+        and t.judged_for_at >= w.nominal_at
+        and t.judged_for_at < w.until_at
+        and t.received_at >= w.nominal_at - interval '5 minutes'
+        and t.received_at < coalesce(w.received_before_at, 'infinity')
+) m
+where m.taken >= w.quantity;

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,7 @@ from lockstep.store.queries import load
 _SQL = load("measurement.sql")
 
 _FEW = 20
+_LONGEST_RUN = timedelta(days=800)
 
 SourceKey = tuple[str, str]
 """Source and identifier: what makes a measurement unique."""
@@ -273,12 +274,16 @@ def list_last_states(
     before_at: datetime,
     most: int,
 ) -> list[OccurrenceState]:
-    """States, corrections heeded, of the latest occurrences judged before the instant, last one first. Locks: none."""
+    """States, corrections heeded, of the latest occurrences judged before the instant, last one first. Locks: none.
+
+    Of some two years: a run is not followed further back.
+    """
     values = {
         "organisation_id": organisation_id,
         "enrolment_id": enrolment_id,
         "activity_key": activity_key,
         "before_at": before_at,
+        "since_on": (before_at - _LONGEST_RUN).date(),
         "most": most,
     }
     return [OccurrenceState(row[0]) for row in connection.execute(_SQL["list_last_states"], values).fetchall()]

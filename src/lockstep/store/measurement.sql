@@ -256,6 +256,7 @@ left join lateral (
 where o.organisation_id = %(organisation_id)s
     and o.enrolment_id = %(enrolment_id)s
     and o.activity_key = %(activity_key)s
+    and o.on_date >= %(since_on)s
     and o.judge_at < %(before_at)s
 order by o.judge_at desc, o.opens_at desc
 limit %(most)s;
