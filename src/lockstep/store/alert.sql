@@ -162,7 +162,11 @@ with chosen as (
                     and m.enrolment_id = a.enrolment_id
             )
         )
-    order by a.alert_id
+    -- The order of the index that holds open alerts only; by number it would walk through all there ever were.
+    order by
+        a.enrolment_id,
+        a.activity_key,
+        a.rule_key
     limit %(most)s
     for no key update of a skip locked
 )

@@ -150,8 +150,13 @@ order by s.position, e.audit_entry_id;
 -- The organisations that have a chain, with its length.
 -- Locks: none.
 select
-    s.organisation_id,
-    max(s.position) as position
-from audit_seal s
-group by s.organisation_id
-order by s.organisation_id;
+    o.organisation_id,
+    c.position
+from organisation o
+cross join lateral (
+    select max(s.position) as position
+    from audit_seal s
+    where s.organisation_id = o.organisation_id
+) c
+where c.position is not null
+order by o.organisation_id;

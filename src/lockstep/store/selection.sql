@@ -124,9 +124,14 @@ select exists (
     select 1
     from selection_member m
     where m.organisation_id = %(organisation_id)s
-        and m.selection_id = any(%(selection_ids)s::bigint[])
-    group by m.enrolment_id
-    having count(m.selection_id) = cardinality(%(selection_ids)s::bigint[])
+        and m.selection_id = (%(selection_ids)s::bigint[])[1]
+        and (
+            select count(*)
+            from selection_member n
+            where n.organisation_id = m.organisation_id
+                and n.selection_id = any(%(selection_ids)s::bigint[])
+                and n.enrolment_id = m.enrolment_id
+        ) = cardinality(%(selection_ids)s::bigint[])
 );
 
 -- name: list_memberships
