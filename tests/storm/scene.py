@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from tests.conftest import Clock, stop_clock
 from tests.engine.switch_world import World, activity, content, found
+from tests.worker.processes import until
 
 from lockstep.domain.acceptance import Accepted
 from lockstep.domain.measurement import Measurement
@@ -120,7 +121,8 @@ class Scene:
 
     def verified(self, operation: Recalculation) -> Recalculation:
         """The same, verifying."""
-        assert verify(self.database, **self.of, operation=operation)
+        # It waits for whoever ran beside it, and that may be another test on the same server.
+        until(lambda: verify(self.database, **self.of, operation=operation), what="nobody is behind")
         return self.listed(operation.operation_id)
 
     def listed(self, operation_id: int) -> Recalculation:
