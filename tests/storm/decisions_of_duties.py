@@ -87,7 +87,9 @@ def _show_alive(scene: Scene) -> Act:
     return lambda who: show_alive(who.database, scene.world.organisation_id)
 
 
-@decision("measurement_file.import_measurements", again=GOES_ON, audited=1, differing=("ingestion_heartbeat",))
+@decision(
+    "measurement_file.import_measurements", again=GOES_ON, audited=1, commits=2, differing=("ingestion_heartbeat",)
+)
 def _import(scene: Scene) -> Act:
     scene.pass_until(MORNING + timedelta(minutes=30))
     mapping = parse_mapping(
@@ -137,7 +139,7 @@ def _judge(scene: Scene) -> Act:
     return lambda who: judge_due(who.database, **scene.of, horizon_at=JUDGED, memory=who.memory)
 
 
-@decision("judgement.judge_due", case="behind, and after an outage", again=NOTHING_LEFT)
+@decision("judgement.judge_due", case="behind, and after an outage", again=NOTHING_LEFT, commits=2)
 def _judge_behind(scene: Scene) -> Act:
     scene.clock.set(MORNING)
     beat(scene.database, **scene.of, source="recording")
@@ -180,7 +182,7 @@ def _conclude(scene: Scene) -> Act:
     return lambda who: conclude(who.database, **scene.of, operation=operation)
 
 
-@decision("verification.verify_further", again=GOES_ON, audited=2)
+@decision("verification.verify_further", again=GOES_ON, audited=2, commits=4)
 def _verify_further(scene: Scene) -> Act:
     operation = scene.verified(scene.walked(scene.begun(scene.published())))
 
@@ -284,7 +286,7 @@ def _finish(scene: Scene) -> Act:
     return lambda who: finish(who.database, **scene.of, check_id=check_id, actor=ACTOR)
 
 
-@decision("check.check_some", again=NOTHING_LEFT, audited=2)
+@decision("check.check_some", again=NOTHING_LEFT, audited=2, commits=3)
 def _check_some(scene: Scene) -> Act:
     return lambda who: check_some(who.database, **scene.of, memory=who.checking)
 

@@ -178,6 +178,7 @@ class Decision:
     arrange: Callable[[Scene], Act]
     again: Again
     audited: int
+    commits: int
     differing: tuple[str, ...]
     silent: bool
 
@@ -195,16 +196,17 @@ def decision(
     again: Again,
     case: str = "",
     audited: int = 0,
+    commits: int = 1,
     differing: tuple[str, ...] = (),
     silent: bool = False,
 ) -> Callable[[Callable[[Scene], Act]], Callable[[Scene], Act]]:
-    """Puts a decision on the list. `audited` entries are written by it; `differing` tables by a retry after it.
+    """Puts a decision on the list: it writes `audited` entries, and so many of its `commits` change something.
 
-    A `silent` one leaves its failure to its next call.
+    A retry after it may write the `differing` tables. A `silent` one leaves its failure to its next call.
     """
 
     def listed(arrange: Callable[[Scene], Act]) -> Callable[[Scene], Act]:
-        DECISIONS.append(Decision(function, case, arrange, again, audited, differing, silent))
+        DECISIONS.append(Decision(function, case, arrange, again, audited, commits, differing, silent))
         return arrange
 
     return listed

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.storm.kept import Drawn, Held, Kept, difference, differing
 from tests.storm.scene import DECISIONS, THE_SAME, Act, Decision, Process, scenes
 
 from lockstep.engine import measurement
+from lockstep.store import worker as store
 from lockstep.store.database import Database, is_transient
 
 GUARANTEES = Path(__file__).parents[2] / "docs" / "reference" / "guarantees.md"
@@ -120,6 +122,8 @@ class Stage:
         with Database(self.url) as database, cutting(Cut(self.kept.admin, on_commit=on_commit)):
             answer = self.act(Process(database))
         assert differing(held[0], held[-1]), "the situation gives it nothing to do"
+        commits = sum(1 for one, next_one in pairwise(held) if one != next_one)
+        assert commits == self.decision.commits, "what belongs together is committed together"
         audited = held[-1]["audit_entry"].count("\n") - held[0]["audit_entry"].count("\n")
         assert audited == self.decision.audited, difference(held[-1], held[0])
         self.kept.put_back(held[-1])
@@ -195,6 +199,35 @@ def _plain(answer: Any) -> Any:
     if dataclasses.is_dataclass(answer) and not isinstance(answer, type) and hasattr(answer, "repeated"):
         return dataclasses.replace(answer, repeated=False)
     return answer
+
+
+def _in_two_transactions(who: Process) -> None:
+    with who.database.transaction(None) as connection:
+        store.sign(connection, worker_id="one", host="h", pid=1, doing={})
+    with who.database.transaction(None) as connection:
+        store.sign(connection, worker_id="two", host="h", pid=1, doing={})
+
+
+def _with_another_effect_each_time(who: Process) -> None:
+    with who.database.transaction(None) as connection:
+        known = len(store.list_workers(connection))
+        store.sign(connection, worker_id=f"number {known}", host="h", pid=1, doing={})
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        (_in_two_transactions, "committed together"),
+        (_with_another_effect_each_time, r"cut after 4: commit\s+worker \+"),
+    ],
+)
+def test_what_is_wrong_is_found(act: Act, told: str, database_url: str) -> None:
+    wrong = Decision("worker.sign", "", lambda _: act, THE_SAME, 0, 1, (), silent=False)
+    with scenes(database_url) as scene:
+        scene.database.close()
+        stage = Stage(wrong, act, Kept(scene.admin), database_url, scene.clock)
+        with pytest.raises(AssertionError, match=told):
+            list(stage.cut_everywhere())
 
 
 def test_the_guarantees_tell_what_each_retry_does() -> None:
