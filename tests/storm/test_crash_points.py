@@ -124,6 +124,8 @@ class Stage:
         assert differing(held[0], held[-1]), "the situation gives it nothing to do"
         commits = sum(1 for one, next_one in pairwise(held) if one != next_one)
         assert commits == self.decision.commits, "what belongs together is committed together"
+        drawn_before, drawn_after = (sum(each["public.generation_seq"]) for each in (drawn[0], drawn[-1]))
+        assert drawn_after - drawn_before == (self.decision.function == "acceptance.accept_switch"), "generations"
         audited = held[-1]["audit_entry"].count("\n") - held[0]["audit_entry"].count("\n")
         assert audited == self.decision.audited, difference(held[-1], held[0])
         self.kept.put_back(held[-1])
