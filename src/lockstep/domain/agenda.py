@@ -175,6 +175,12 @@ def activity_of(segment: Segment, key: str) -> Activity | None:
     return next((activity for activity in segment.content.activities if activity.key == key), None)
 
 
+def event_key(event: PatientEvent, zone: str) -> Key:
+    """The key of the occurrences that the event starts in the zone."""
+    local = local_of(event.at, zone)
+    return local.date(), f"{event.event} {local:%H:%M:%S}"
+
+
 def _of_segment(course: Course, index: int, key: str, from_at: datetime, seen: _Seen) -> Iterator[Occurrence]:
     segment = course.timeline[index]
     activity = activity_of(segment, key)
@@ -243,9 +249,8 @@ def _event_windows(course: Course, segment: Segment, schedule: AfterEvent, from_
             continue
         opens_at = event.at + timedelta(minutes=schedule.delay_minutes)
         closes_at = opens_at + timedelta(minutes=schedule.lasts_minutes)
-        local = local_of(event.at, segment.zone)
         if closes_at > from_at:
-            yield Window(local.date(), f"{schedule.event} {local:%H:%M:%S}", opens_at, closes_at)
+            yield Window(*event_key(event, segment.zone), opens_at, closes_at)
 
 
 def _occurrence(course: Course, index: int, activity: Activity, window: Window, seen: _Seen) -> Occurrence | None:

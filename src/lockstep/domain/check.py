@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from lockstep.domain.agenda import Course, activity_keys, activity_of, occurrences, occurrences_between
-from lockstep.domain.content import Content, Timing, timing
+from lockstep.domain.agenda import Course, activity_keys, activity_of, event_key, occurrences, occurrences_between
+from lockstep.domain.content import Activity, Content, Timing, timing
 from lockstep.domain.occurrence import Fate, Key, Occurrence
 from lockstep.domain.rule import Missed
 from lockstep.domain.schedule import AfterEvent, Schedule
@@ -80,10 +80,23 @@ class Demand:
         """The span in force at the instant."""
         return in_force(self.timeline, at)
 
+    def asking(self, activity_key: str, key: Key, opens_at: datetime) -> Activity | None:
+        """The activity as it asked the occurrence: when the event that started it happened, else when it opened."""
+        of_key = self.activities.get(activity_key)
+        for event in self.facts.events if of_key is not None and of_key.after_events else ():
+            segment = in_force(self.timeline, event.at)
+            activity = activity_of(segment, activity_key) if segment else None
+            if segment is not None and activity is not None and isinstance(activity.schedule, AfterEvent):
+                began_at = opens_at - timedelta(minutes=activity.schedule.delay_minutes)
+                named = event.event == activity.schedule.event and event_key(event, segment.zone) == key
+                if began_at == event.at and named:
+                    return activity
+        segment = in_force(self.timeline, opens_at)
+        return activity_of(segment, activity_key) if segment else None
+
     def missed_rules(self, occurrence: Occurrence) -> list[Missed]:
-        """The rules on missed occurrences in force when it opened."""
-        segment = in_force(self.timeline, occurrence.opens_at)
-        activity = activity_of(segment, occurrence.activity_key) if segment else None
+        """The rules on missed occurrences of the version that asked it."""
+        activity = self.asking(occurrence.activity_key, occurrence.key, occurrence.opens_at)
         return [rule for rule in activity.rules if isinstance(rule, Missed)] if activity else []
 
     def timings(self, activity_key: str, protocol_id: int, version_number: int) -> Iterator[Timing]:

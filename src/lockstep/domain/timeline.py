@@ -1,6 +1,6 @@
 """What is in force for an enrolment at each instant: facts in, spans out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol, TypeVar
@@ -164,7 +164,7 @@ def next_change(timeline: tuple[Segment, ...], at: datetime) -> datetime | None:
     return min(later, default=None)
 
 
-def in_force(timeline: tuple[Segment, ...], at: datetime) -> Segment | None:
+def in_force(timeline: Sequence[Segment], at: datetime) -> Segment | None:
     """The span that holds the instant, or None before enrolment and after discharge."""
     for segment in reversed(timeline):
         if segment.from_at <= at:

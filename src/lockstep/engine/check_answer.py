@@ -183,13 +183,10 @@ class _Answers:
         return False
 
     def _in_a_row(self, alert: Sampled, asked: Demand, key: str, rule_key: str, past: Past) -> int:
-        """How many the rule wants, as it was when the occurrence opened; 1 where it is not known any more."""
-        segment = asked.segment_at(past.opens_at)
-        contents = [segment.content if segment is not None else None]
+        """How many the rule wants, as it was when the occurrence was asked; 1 where it is not known any more."""
         protocol = self._world.get(alert.protocol_id)
-        contents.append(protocol.versions.get(alert.version_number) if protocol is not None else None)
-        for content in contents:
-            activity = content.activity(key) if content is not None else None
+        content = protocol.versions.get(alert.version_number) if protocol is not None else None
+        for activity in (asked.asking(key, past.key, past.opens_at), content.activity(key) if content else None):
             for rule in activity.rules if activity is not None else ():
                 if rule.key == rule_key and isinstance(rule, Missed):
                     return rule.in_a_row

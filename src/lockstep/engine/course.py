@@ -9,6 +9,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from lockstep.domain.agenda import Course, Row, activity_of, earliest_undecided, occurrences
+from lockstep.domain.asked import asked_in
 from lockstep.domain.content import Activity
 from lockstep.domain.occurrence import Key, Occurrence
 from lockstep.domain.switch import SwitchKind, ZoneSpan
@@ -52,8 +53,8 @@ class OwnCourse:
         return found
 
     def opened(self, row: Row) -> Row:
-        """The row with the version in force when its occurrence opened; rows are not written when only rules change."""
-        return _labelled(row, in_force(self.course.timeline, row.opens_at))
+        """The row with the version that asked its occurrence; rows are not written when only rules change."""
+        return _labelled(row, self._asked_in(row))
 
     def discharged(self, at: datetime) -> bool:
         """Whether the enrolment had ended by the instant."""
@@ -61,8 +62,11 @@ class OwnCourse:
 
     def asked(self, row: Row) -> Activity | None:
         """The activity as it was when the row's occurrence was asked."""
-        segment = in_force(self.course.timeline, row.opens_at)
+        segment = self._asked_in(row)
         return activity_of(segment, row.activity_key) if segment else None
+
+    def _asked_in(self, row: Row) -> Segment | None:
+        return asked_in(self.course.timeline, row.activity_key, row.key, row.opens_at)
 
     def measured(self, at: datetime, code: str) -> tuple[Segment, list[Activity]] | None:
         """What is in force at the instant, with its activities that the code is measured for."""

@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lockstep.domain.agenda import Course, Row, occurrences
+from lockstep.domain.asked import asked_in
 from lockstep.domain.content import Activity
 from lockstep.domain.missed import missed_rules
 from lockstep.domain.occurrence import Fate, Occurrence
 from lockstep.domain.rule import Missed
 from lockstep.domain.switch import SwitchKind
-from lockstep.domain.timeline import ProtocolFacts, generation_at, in_force
+from lockstep.domain.timeline import ProtocolFacts, generation_at
 from lockstep.engine.course import Memory, NotShared, OwnCourse, SharedCourse
 from lockstep.engine.selection import list_memberships
 from lockstep.store import timeline as facts_store
@@ -109,7 +110,7 @@ class Due:
         return found, apart
 
     def opened(self, standings: Sequence[Standing]) -> list[Standing]:
-        """The same, by the version in force when the occurrence opened, which judges it.
+        """The same, by the version that asked the occurrence, which judges it.
 
         A version that changes rules but no schedule draws no generation, so the rows still name an earlier one.
         """
@@ -133,7 +134,7 @@ class Due:
     def rules(self, standing: Standing) -> list[tuple[Missed, list[int]]]:
         """The rules that the standing's occurrence, if missed, counts for, each with the enrolments it holds for.
 
-        Those of the version in force when the occurrence opened, with the personal changes of then.
+        Those of the version that asked the occurrence, with the personal changes of then.
         """
         own = [each for each in standing.enrolment_ids if self.heads[each].individual_until > standing.place.opens_at]
         alike = standing.enrolment_ids if not own else sorted({*standing.enrolment_ids}.difference(own))
@@ -190,7 +191,7 @@ class Due:
 
 
 def _version(course: Course, place: Row) -> int:
-    segment = in_force(course.timeline, place.opens_at)
+    segment = asked_in(course.timeline, place.activity_key, place.key, place.opens_at)
     if segment is None or segment.version_number is None or segment.protocol_id != place.protocol_id:
         return place.version_number
     return segment.version_number

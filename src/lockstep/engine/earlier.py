@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lockstep.domain.agenda import Course, activity_keys, activity_of, asked_at_changes
+from lockstep.domain.asked import asked_in
 from lockstep.domain.occurrence import Key, Occurrence, OccurrenceState
-from lockstep.domain.timeline import in_force
 from lockstep.store import agenda as store
 from lockstep.store.database import Connection
 
@@ -66,6 +66,6 @@ def asked_for(patient_id: int, course: Course, occurrence: Occurrence) -> store.
 
 def code_of(course: Course, occurrence: Occurrence) -> str:
     """The code of what is measured for the occurrence, under the version that asks it."""
-    segment = in_force(course.timeline, occurrence.opens_at)
+    segment = asked_in(course.timeline, occurrence.activity_key, occurrence.key, occurrence.opens_at)
     activity = activity_of(segment, occurrence.activity_key) if segment else None
     return activity.code if activity else ""
