@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from lockstep.domain.agenda import Course, Row, activity_of, earliest_undecided, occurrences
 from lockstep.domain.asked import asked_in
+from lockstep.domain.cohort import FOR_EVER
 from lockstep.domain.content import Activity
 from lockstep.domain.occurrence import Key, Occurrence
 from lockstep.domain.switch import SwitchKind, ZoneSpan
@@ -21,7 +22,6 @@ from lockstep.domain.timeline import (
     Span,
     World,
     as_of,
-    in_force,
     segments,
 )
 from lockstep.store import agenda as agenda_store
@@ -45,12 +45,13 @@ class OwnCourse:
         self.whole = segments(facts, world)
         self.course = Course(as_of(self.whole, now), facts.anchor_on, outages, facts.events)
 
-    def segment_at(self, at: datetime) -> Segment | None:
-        """The span that holds the instant; after discharge the last one, before enrolment none."""
-        found = in_force(self.whole, at)
-        if found is None and self.whole and at >= self.whole[-1].from_at:
-            return self.whole[-1]
-        return found
+    def judging_at(self, at: datetime) -> Segment | None:
+        """The span whose limits judge what was taken then; before enrolment, and before any limits, none.
+
+        That is the one that holds the instant; after discharge, or while nothing is in force, the last with content.
+        """
+        begun = (segment for segment in reversed(self.whole) if segment.from_at <= at)
+        return next((segment for segment in begun if segment.content is not None), None)
 
     def opened(self, row: Row) -> Row:
         """The row with the version that asked its occurrence; rows are not written when only rules change."""
@@ -69,10 +70,11 @@ class OwnCourse:
         return asked_in(self.course.timeline, row.activity_key, row.key, row.opens_at)
 
     def measured(self, at: datetime, code: str) -> tuple[Segment, list[Activity]] | None:
-        """What is in force at the instant, with its activities that the code is measured for."""
-        segment = self.segment_at(at)
-        if segment is None or segment.content is None:
+        """What judges at the instant, with its activities that the code is measured for."""
+        segment = self.judging_at(at)
+        if segment is None:
             return None
+        assert segment.content is not None
         return segment, [activity for activity in segment.content.activities if activity.code == code]
 
     def following(self, row: Row, decided: Collection[Key]) -> Occurrence | None:
@@ -101,6 +103,8 @@ class SharedCourse:
         self._protocol = protocol
         self._timeline = timeline
         self._begins = [segment.from_at for segment in timeline]
+        self.governs_from = next((each.from_at for each in timeline if each.content is not None), FOR_EVER)
+        """Before it no version of the protocol is in force: what judges then is for each enrolment's own course."""
         self.course = course
         self._following: dict[tuple[str, date, str, datetime], Occurrence | NotShared | None] = {}
         self._measured: dict[tuple[int, str], tuple[Segment, list[Activity]] | None] = {}

@@ -231,12 +231,13 @@ class Agendas:
     def _holds_from(self, agenda: Agenda) -> datetime:
         """From when on the agenda's course says what was in force for the enrolment; a cohort knows no enrolments."""
         head = agenda.head
-        if head is None or not agenda.course.shared:
+        course = agenda.course
+        if head is None or isinstance(course, OwnCourse):
             return self.now - OLDEST_TRUSTED
         moved = head.protocol_id != head.assigned_protocol_id
         # A head does not know when a switch moved it: what pages was taken within that time, the rest is looked up.
         since_at = self.now - (RELEVANT_FOR if moved else OLDEST_TRUSTED)
-        return max(since_at, head.assigned_at, head.individual_until)
+        return max(since_at, head.assigned_at, head.individual_until, course.governs_from)
 
     def own(self, enrolment_ids: Sequence[int], *, outages: tuple[Span, ...] | None = None) -> dict[int, OwnCourse]:
         """The courses of enrolments from their own facts; `outages` are those that may bear on them. Locks: none."""
