@@ -300,8 +300,9 @@ def test_a_false_alert(world: Checked, sampled: bool) -> None:
     )  # fmt: skip
     if sampled:
         world.wrong(
-            "insert into alert_sample (organisation_id, alert_id, at, on_date, slot, recorded_at)"
-            " select organisation_id, alert_id, about_at, '2026-03-04', 'morning', raised_at from alert"
+            "insert into alert_sample (organisation_id, alert_id, at, on_date, slot, severity, protocol_id,"
+            " version_number, recorded_at) select organisation_id, alert_id, about_at, '2026-03-04', 'morning',"
+            " severity, protocol_id, version_number, raised_at from alert"
             " where enrolment_id = %s",
             world.anna,
         )

@@ -33,10 +33,12 @@ def judge_missed(world: Measured, *, run: int) -> None:
         ""
         " select organisation_id, enrolment_id, activity_key, 'missed', 'missed', 'grey', protocol_id,"
         " version_number, closes_at, judge_at, judge_at from agenda"
-        " on conflict (organisation_id, enrolment_id, activity_key, rule_key) where state = 'open'"
-        " do update set occurrences = alert.occurrences + 1 returning organisation_id, alert_id)"
-        " insert into alert_sample (organisation_id, alert_id, at, on_date, slot, recorded_at)"
-        " select r.organisation_id, r.alert_id, a.closes_at, a.on_date, a.slot, a.judge_at"
+        " on conflict (organisation_id, enrolment_id, activity_key, rule_key, kind) where state = 'open'"
+        " do update set occurrences = alert.occurrences + 1"
+        " returning organisation_id, alert_id, severity, protocol_id, version_number)"
+        " insert into alert_sample (organisation_id, alert_id, at, on_date, slot, severity, protocol_id,"
+        " version_number, recorded_at) select r.organisation_id, r.alert_id, a.closes_at, a.on_date, a.slot,"
+        " r.severity, r.protocol_id, r.version_number, a.judge_at"
         " from raised r, agenda a returning 1"
     )
     world.ask(

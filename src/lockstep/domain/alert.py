@@ -8,10 +8,19 @@ from typing import Literal
 
 from lockstep.domain.content import Activity
 from lockstep.domain.measurement import ABOVE_RANGE, BELOW_RANGE
-from lockstep.domain.rule import Limit, Severity, breaks
+from lockstep.domain.rule import Limit, Severity, breaks, is_severer
 
 RELEVANT_FOR = timedelta(hours=24)
 """A value older than this when it comes in raises its alert as late; rules may get a time of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedBy:
+    """By what an alert was raised, or a sample judged: the rule's severity, and the version whose rule it is."""
+
+    severity: Severity
+    protocol_id: int
+    version_number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +28,7 @@ class Sample:
     """What an alert is about: a measurement, or a missed occurrence (on, slot)."""
 
     at: datetime
+    judged_by: JudgedBy
     measurement_id: int | None = None
     on: date | None = None
     slot: str | None = None
@@ -26,23 +36,21 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert to raise, with the version whose rule raised it; `about_at` is the latest instant it is about."""
+    """An alert to raise, as its severest sample was judged; `about_at` is the latest instant it is about."""
 
     enrolment_id: int
     activity_key: str
     rule_key: str
     kind: Literal["limit", "missed"]
-    severity: Severity
-    protocol_id: int
-    version_number: int
+    judged_by: JudgedBy
     about_at: datetime
     late: bool
     samples: tuple[Sample, ...]
 
     @property
-    def key(self) -> tuple[int, str, str]:
-        """What is open at most once: enrolment, activity, rule."""
-        return (self.enrolment_id, self.activity_key, self.rule_key)
+    def key(self) -> tuple[int, str, str, str]:
+        """What is open at most once: enrolment, activity, rule. A rule that became another kind is another rule."""
+        return (self.enrolment_id, self.activity_key, self.rule_key, self.kind)
 
 
 def broken_limits(activity: Activity, value: Decimal | None, unit: str, finding: str | None) -> Sequence[Limit]:
@@ -67,13 +75,15 @@ def is_late(about_at: datetime, received_at: datetime) -> bool:
 
 
 def merged(alerts: Iterable[Alert]) -> list[Alert]:
-    """One alert of each (enrolment, activity, rule) with the samples of all, in order of key."""
-    by_key: dict[tuple[int, str, str], Alert] = {}
+    """One alert of each key, as severe as the severest, with the samples of all; in order of key."""
+    by_key: dict[tuple[int, str, str, str], Alert] = {}
     for alert in alerts:
         before = by_key.get(alert.key)
         if before is not None:
+            severer = is_severer(alert.judged_by.severity, before.judged_by.severity)
             alert = replace(
                 before,
+                judged_by=alert.judged_by if severer else before.judged_by,
                 about_at=max(before.about_at, alert.about_at),
                 late=before.late and alert.late,
                 samples=before.samples + alert.samples,

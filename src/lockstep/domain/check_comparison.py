@@ -23,7 +23,7 @@ from lockstep.domain.check_stored import (
 from lockstep.domain.content import Timing, timing
 from lockstep.domain.drift import Drift, DriftKind, Evidence, evidence
 from lockstep.domain.occurrence import Fate, Key, Occurrence
-from lockstep.domain.rule import Missed
+from lockstep.domain.rule import SEVERITIES, Missed, is_severer
 from lockstep.domain.schedule import AfterEvent, windows
 from lockstep.domain.timeline import World
 
@@ -272,6 +272,7 @@ class _Activity:
                     broken = ids if rule.in_a_row == 1 else self._broken(occurrence, rule, ids, runs, counts)
                     listed = self._listed(occurrence, rule)
                     self._report_silence(occurrence, rule, set(broken) - listed)
+                    self._report_milder(occurrence, rule, set(broken))
                     explained[rule.key] |= broken & listed
         for (key, rule_key), ids in self._stored.open_alerts.items():
             # What is not judged yet may stand behind an alert of a run.
@@ -301,6 +302,16 @@ class _Activity:
             of_rule = [ids for each, ids in self._stored.listed.items() if each[:2] == (self._key, rule.key)]
             return frozenset().union(*of_rule)
         return self._stored.listed.get((self._key, rule.key, occurrence.on, occurrence.slot), _NOBODY)
+
+    def _report_milder(self, occurrence: Occurrence, rule: Missed, ids: set[int]) -> None:
+        """An open alert is as severe as the rule by which any of what it lists was judged."""
+        listed = (self._key, rule.key, occurrence.on, occurrence.slot)
+        for severity in SEVERITIES:
+            if is_severer(rule.severity, severity):
+                milder = ids & self._stored.shown.get((listed, severity), _NOBODY)
+                expected = {**silent(occurrence, rule.key), "severity": rule.severity}
+                found = {"rule": rule.key, "severity": severity}
+                self._findings.add(milder, self._key, DriftKind.MISSING_ALERT, expected, found)
 
     def _report_silence(self, occurrence: Occurrence, rule: Missed, ids: set[int]) -> None:
         self._findings.add(ids, self._key, DriftKind.MISSING_ALERT, silent(occurrence, rule.key), None)

@@ -61,6 +61,8 @@ Listed = tuple[str, str, date, str]
 """Activity, rule and the missed occurrence (on, slot) that an alert of the rule lists."""
 AlertKey = tuple[str, str]
 """Activity and rule."""
+Shown = tuple[Listed, str]
+"""What an open alert lists, and how severe that alert is."""
 
 
 @dataclass(slots=True)
@@ -71,6 +73,7 @@ class Stored:
     decided: dict[str, list[tuple[Decided, set[int]]]] = field(default_factory=dict)
     listed: dict[Listed, set[int]] = field(default_factory=dict)
     open_alerts: dict[AlertKey, set[int]] = field(default_factory=dict)
+    shown: dict[Shown, set[int]] = field(default_factory=dict)
 
     def activity_keys(self) -> set[str]:
         """Activities of which anything is stored."""

@@ -70,6 +70,11 @@ _LONGEST_KEY = 64
 _LONGEST_BODY = 20_000
 
 
+def is_severer(one: Severity, other: Severity) -> bool:
+    """Whether the one is more severe than the other: red than orange than grey."""
+    return SEVERITIES.index(one) < SEVERITIES.index(other)
+
+
 def breaks(limit: Limit, value: Decimal, unit: str, code: str = "") -> bool:
     """Whether `value`, given in `unit`, is beyond the limit; `code` says of what, for mg/dL against mmol/L.
 

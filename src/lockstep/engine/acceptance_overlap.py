@@ -26,8 +26,8 @@ ALLOWED = "The version in force when the value was taken allows it."
 _MOST = 500
 
 AgendasOf = dict[int, list[Agenda]]
-Name = tuple[int, str, str, int]
-"""Enrolment, activity, rule, measurement."""
+Name = tuple[int, str, str, str, int]
+"""Enrolment, activity, rule, its kind, measurement."""
 
 
 def judge_overlap(database: Database, *, organisation_id: int, operation_id: int) -> int:

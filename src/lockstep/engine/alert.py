@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from lockstep.domain.alert import Alert, Sample, broken_limits, is_late
+from lockstep.domain.alert import Alert, JudgedBy, Sample, broken_limits, is_late
 from lockstep.domain.content import Activity
 from lockstep.domain.rule import Missed
 from lockstep.domain.timeline import Segment
@@ -51,17 +51,16 @@ def _alerts(each: Stored, enrolment_id: int, segment: Segment, activity: Activit
         return
     for limit in broken_limits(activity, each.value, each.unit, each.finding):
         assert segment.version_number is not None
+        judged_by = JudgedBy(limit.severity, segment.protocol_id, segment.version_number)
         yield Alert(
             enrolment_id=enrolment_id,
             activity_key=activity.key,
             rule_key=limit.key,
             kind="limit",
-            severity=limit.severity,
-            protocol_id=segment.protocol_id,
-            version_number=segment.version_number,
+            judged_by=judged_by,
             about_at=each.at,
             late=is_late(each.at, now),
-            samples=(Sample(each.at, each.measurement_id),),
+            samples=(Sample(each.at, judged_by, each.measurement_id),),
         )
 
 
@@ -94,12 +93,17 @@ def take_back_missed(
 
 
 def _needed(agenda: Agenda, lowered: store.Lowered) -> int:
-    """How many in a row the rule that raised the alert wants; 1 where it is not known any more."""
+    """How many in a row the rule wants, in the version of those that judged its samples that wants the fewest.
+
+    1 where it is not known any more.
+    """
+    judged_by = {tuple(each) for each in lowered.judged_by}
+    wanted = []
     for segment in agenda.course.course.timeline:
-        if (segment.protocol_id, segment.version_number) != (lowered.protocol_id, lowered.version_number):
+        if (segment.protocol_id, segment.version_number) not in judged_by or segment.content is None:
             continue
-        activity = segment.content.activity(lowered.activity_key) if segment.content else None
+        activity = segment.content.activity(lowered.activity_key)
         for rule in activity.rules if activity else ():
             if rule.key == lowered.rule_key and isinstance(rule, Missed):
-                return rule.in_a_row
-    return 1
+                wanted.append(rule.in_a_row)
+    return min(wanted, default=1)

@@ -352,6 +352,8 @@ def _add_alert(stored: Stored, listing: Listing, members: set[int]) -> None:
     if listing.on is not None and listing.slot is not None:
         key = (listing.activity_key, listing.rule_key, listing.on, listing.slot)
         stored.listed.setdefault(key, set()).update(members)
+        if listing.is_open:
+            stored.shown.setdefault((key, listing.severity), set()).update(members)
     if listing.is_open:
         stored.open_alerts.setdefault((listing.activity_key, listing.rule_key), set()).update(members)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from lockstep.domain.agenda import Row
-from lockstep.domain.alert import Alert, Sample, is_late
+from lockstep.domain.alert import Alert, JudgedBy, Sample, is_late
 from lockstep.domain.barrier import Barrier
 from lockstep.domain.occurrence import Occurrence
 from lockstep.engine import chunk
@@ -307,15 +307,14 @@ def _place(occurrence: Occurrence) -> Row:
 
 def _alert(enrolment_id: int, broken: Broken, missed: Sequence[tuple[datetime, date, str]]) -> Alert:
     place, rule = broken.place, broken.rule
+    judged_by = JudgedBy(rule.severity, place.protocol_id, place.version_number)
     return Alert(
         enrolment_id=enrolment_id,
         activity_key=place.activity_key,
         rule_key=rule.key,
         kind="missed",
-        severity=rule.severity,
-        protocol_id=place.protocol_id,
-        version_number=place.version_number,
+        judged_by=judged_by,
         about_at=place.judge_at,
         late=broken.late,
-        samples=tuple(Sample(at, on=on, slot=slot) for at, on, slot in missed),
+        samples=tuple(Sample(at, judged_by, on=on, slot=slot) for at, on, slot in missed),
     )

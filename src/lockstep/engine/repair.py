@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, cast
 
 from lockstep.domain.agenda import Row
-from lockstep.domain.alert import Alert, Sample, is_late
+from lockstep.domain.alert import Alert, JudgedBy, Sample, is_late
 from lockstep.domain.check import Demand, Period, demand
 from lockstep.domain.drift import Drift, DriftKind
 from lockstep.domain.missed import run_length
@@ -182,17 +182,18 @@ class _Repair:
         occurrence = self._occurrence(drift, drift.expected)
         rules = self._demands[drift.enrolment_id].missed_rules(occurrence)
         rule = next(each for each in rules if each.key == drift.expected["rule"])
+        judged_by = JudgedBy(rule.severity, occurrence.protocol_id, occurrence.version_number)
+        sample = Sample(occurrence.judge_at, judged_by, on=occurrence.on, slot=occurrence.slot)
         alert = Alert(
             enrolment_id=drift.enrolment_id,
             activity_key=occurrence.activity_key,
             rule_key=rule.key,
             kind="missed",
-            severity=rule.severity,
-            protocol_id=occurrence.protocol_id,
-            version_number=occurrence.version_number,
+            judged_by=judged_by,
             about_at=occurrence.judge_at,
             late=is_late(occurrence.judge_at, self._now),
-            samples=(Sample(occurrence.judge_at, on=occurrence.on, slot=occurrence.slot),),
+            # An alert that is only less severe than it must be lists it already.
+            samples=(sample,) if drift.found is None else (),
         )
         alert_store.raise_alerts(self._connection, **self._key, alerts=[alert], raised_at=self._now)
 

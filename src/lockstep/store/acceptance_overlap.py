@@ -32,14 +32,15 @@ class Listed(NamedTuple):
     enrolment_id: int
     activity_key: str
     rule_key: str
+    kind: str
     measurement_id: int
     open: bool
     occurrences: int
 
     @property
-    def name(self) -> tuple[int, str, str, int]:
-        """What it is about: enrolment, activity, rule, measurement."""
-        return (self.enrolment_id, self.activity_key, self.rule_key, self.measurement_id)
+    def name(self) -> tuple[int, str, str, str, int]:
+        """What it is about: enrolment, activity, rule, its kind, measurement."""
+        return (self.enrolment_id, self.activity_key, self.rule_key, self.kind, self.measurement_id)
 
 
 def find_accepted_at(connection: Connection[Any], *, organisation_id: int, operation_id: int) -> datetime | None:

@@ -42,6 +42,7 @@ select
     a.enrolment_id,
     a.activity_key,
     a.rule_key,
+    a.kind,
     s.measurement_id,
     a.state = 'open' as open,
     a.occurrences

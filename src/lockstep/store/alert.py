@@ -16,15 +16,14 @@ _SQL = load("alert.sql")
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """An open alert of missed occurrences that counts fewer of them than before."""
+    """An open alert of missed occurrences that counts fewer than before; `judged_by` are (protocol, version) of any."""
 
     alert_id: int
     enrolment_id: int
     activity_key: str
     rule_key: str
-    protocol_id: int
-    version_number: int
     occurrences: int
+    judged_by: Sequence[Sequence[int]]
 
 
 def raise_alerts(
@@ -32,7 +31,8 @@ def raise_alerts(
 ) -> None:
     """Each alert is open and lists its samples; one that was open of the same rule and activity counts on.
 
-    At most one alert of each (enrolment, activity, rule) may be given. Locks: alert rows in key order.
+    That one becomes more severe where the new one is. At most one alert of each key may be given. Locks: alert rows in
+    key order.
     """
     if not alerts:
         return
@@ -45,15 +45,15 @@ def raise_alerts(
             "activity_keys": array.texts([alert.activity_key for alert in alerts]),
             "rule_keys": array.texts([alert.rule_key for alert in alerts]),
             "kinds": array.texts([alert.kind for alert in alerts]),
-            "severities": array.texts([alert.severity for alert in alerts]),
-            "protocol_ids": array.numbers([alert.protocol_id for alert in alerts]),
-            "version_numbers": array.numbers([alert.version_number for alert in alerts]),
+            "severities": array.texts([alert.judged_by.severity for alert in alerts]),
+            "protocol_ids": array.numbers([alert.judged_by.protocol_id for alert in alerts]),
+            "version_numbers": array.numbers([alert.judged_by.version_number for alert in alerts]),
             "about_ats": array.instants([alert.about_at for alert in alerts]),
             "lates": array.flags([alert.late for alert in alerts]),
             "occurrences": array.numbers([len(alert.samples) for alert in alerts]),
         },
     )
-    numbers = {(row[1], row[2], row[3]): row[0] for row in found}
+    numbers = {tuple(row[1:]): row[0] for row in found}
     samples = [(numbers[alert.key], sample) for alert in alerts for sample in alert.samples]
     connection.execute(
         _SQL["save_samples"],
@@ -65,6 +65,9 @@ def raise_alerts(
             "on_dates": array.dates([sample.on for _, sample in samples]),
             "slots": array.texts([sample.slot for _, sample in samples]),
             "measurement_ids": array.numbers([sample.measurement_id for _, sample in samples]),
+            "severities": array.texts([sample.judged_by.severity for _, sample in samples]),
+            "protocol_ids": array.numbers([sample.judged_by.protocol_id for _, sample in samples]),
+            "version_numbers": array.numbers([sample.judged_by.version_number for _, sample in samples]),
         },
     )
 

@@ -1,5 +1,6 @@
 -- name: raise_alerts
--- Each alert is open: a new one, or the open one of the same rule and activity with more occurrences.
+-- Each alert is open: a new one, or the open one of the same rule and activity with more occurrences, as severe as the
+-- severest of both and with that one's version.
 -- Locks: alert rows in key order, under the heads.
 insert into alert (
     organisation_id,
@@ -44,18 +45,33 @@ from unnest(
 ) as a (
     enrolment_id, activity_key, rule_key, kind, severity, protocol_id, version_number, about_at, late, occurrences
 )
-order by a.enrolment_id, a.activity_key, a.rule_key
-on conflict (organisation_id, enrolment_id, activity_key, rule_key) where state = 'open' do update
+order by a.enrolment_id, a.activity_key, a.rule_key, a.kind
+on conflict (organisation_id, enrolment_id, activity_key, rule_key, kind) where state = 'open' do update
 set occurrences = alert.occurrences + excluded.occurrences,
+    (severity, protocol_id, version_number) = (
+        select
+            worst.severity,
+            worst.protocol_id,
+            worst.version_number
+        from (
+            values
+                (1, alert.severity, alert.protocol_id, alert.version_number),
+                (2, excluded.severity, excluded.protocol_id, excluded.version_number)
+        ) as worst (number, severity, protocol_id, version_number)
+        order by lockstep_severity(worst.severity) desc, worst.number
+        limit 1
+    ),
     about_at = greatest(alert.about_at, excluded.about_at),
     late = alert.late and excluded.late,
     updated_at = excluded.updated_at
-returning alert_id, enrolment_id, activity_key, rule_key;
+returning alert_id, enrolment_id, activity_key, rule_key, kind;
 
 -- name: save_samples
--- The alerts list these measurements or missed occurrences.
+-- The alerts list these measurements or missed occurrences, each with the version and severity by which it was judged.
 -- Locks: the new rows.
-insert into alert_sample (organisation_id, alert_id, at, on_date, slot, measurement_id, recorded_at)
+insert into alert_sample (
+    organisation_id, alert_id, at, on_date, slot, measurement_id, severity, protocol_id, version_number, recorded_at
+)
 select
     %(organisation_id)s,
     s.alert_id,
@@ -63,17 +79,24 @@ select
     s.on_date,
     s.slot,
     s.measurement_id,
+    s.severity,
+    s.protocol_id,
+    s.version_number,
     %(recorded_at)s
 from unnest(
     %(alert_ids)s::bigint[],
     %(ats)s::timestamptz[],
     %(on_dates)s::date[],
     %(slots)s::text[],
-    %(measurement_ids)s::bigint[]
-) as s (alert_id, at, on_date, slot, measurement_id);
+    %(measurement_ids)s::bigint[],
+    %(severities)s::text[],
+    %(protocol_ids)s::bigint[],
+    %(version_numbers)s::integer[]
+) as s (alert_id, at, on_date, slot, measurement_id, severity, protocol_id, version_number);
 
 -- name: lower_missed
--- The open alerts of missed occurrences that list these ones count them no more.
+-- The open alerts of missed occurrences that list these ones count them no more; with the versions that judged any of
+-- theirs.
 -- Locks: alert rows, under the heads.
 with lowered as (
     select
@@ -100,7 +123,18 @@ set occurrences = a.occurrences - l.occurrences,
 from lowered l
 where a.organisation_id = %(organisation_id)s
     and a.alert_id = l.alert_id
-returning a.alert_id, a.enrolment_id, a.activity_key, a.rule_key, a.protocol_id, a.version_number, a.occurrences;
+returning
+    a.alert_id,
+    a.enrolment_id,
+    a.activity_key,
+    a.rule_key,
+    a.occurrences,
+    (
+        select array_agg(distinct array[s.protocol_id, s.version_number])
+        from alert_sample s
+        where s.organisation_id = a.organisation_id
+            and s.alert_id = a.alert_id
+    ) as judged_by;
 
 -- name: count_missed
 -- The open alert counts so many of the missed occurrences that it lists.

@@ -11,6 +11,7 @@ from psycopg import Connection
 from lockstep.domain.check_head import Heading
 from lockstep.domain.check_stored import Decided, Held, Question
 from lockstep.domain.occurrence import Key
+from lockstep.domain.rule import Severity
 from lockstep.store import array
 from lockstep.store.queries import load
 
@@ -37,11 +38,12 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Alerts of a rule: whether they are open, and a missed occurrence that they list (None: nothing)."""
+    """Alerts of a rule: whether they are open, how severe, and a missed occurrence that they list (None: nothing)."""
 
     activity_key: str
     rule_key: str
     is_open: bool
+    severity: Severity
     on: date | None
     slot: str | None
 

@@ -228,6 +228,7 @@ select
     a.activity_key,
     a.rule_key,
     a.state = 'open' as is_open,
+    a.severity,
     s.on_date,
     s.slot,
     array_agg(a.enrolment_id) as enrolment_ids
@@ -244,6 +245,7 @@ group by
     a.activity_key,
     a.rule_key,
     a.state,
+    a.severity,
     s.on_date,
     s.slot;
 

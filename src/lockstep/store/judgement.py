@@ -151,6 +151,9 @@ def raise_missed(
         "activity_keys": array.texts([each.place.activity_key for each in broken]),
         "rule_keys": array.texts([each.rule.key for each in broken]),
         "judge_ats": array.instants([each.place.judge_at for each in broken]),
+        "severities": array.texts([each.rule.severity for each in broken]),
+        "protocol_ids": array.numbers([each.place.protocol_id for each in broken]),
+        "version_numbers": array.numbers([each.place.version_number for each in broken]),
     }
     connection.execute(
         _SQL["raise_missed"],
@@ -158,9 +161,6 @@ def raise_missed(
             **members,
             **rules,
             "raised_at": raised_at,
-            "severities": array.texts([each.rule.severity for each in broken]),
-            "protocol_ids": array.numbers([each.place.protocol_id for each in broken]),
-            "version_numbers": array.numbers([each.place.version_number for each in broken]),
             "lates": array.flags([each.late for each in broken]),
         },
         prepare=False,

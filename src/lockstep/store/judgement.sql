@@ -150,7 +150,8 @@ on conflict (organisation_id, enrolment_id, activity_key, on_date, slot) do noth
 returning enrolment_id, activity_key;
 
 -- name: raise_missed
--- Each missed occurrence breaks its rules: a new alert, or one more occurrence in the open one of the same rule and activity.
+-- Each missed occurrence breaks its rules: a new alert, or one more occurrence in the open one of the same rule and activity,
+-- as severe as the severest of both and with that one's version.
 -- Locks: alert rows in key order, under the heads.
 insert into alert (
     organisation_id,
@@ -194,8 +195,21 @@ join unnest(
 ) as r (number, activity_key, rule_key, severity, protocol_id, version_number, judge_at, late)
     on r.number = e.number
 order by e.enrolment_id, r.activity_key, r.rule_key
-on conflict (organisation_id, enrolment_id, activity_key, rule_key) where state = 'open' do update
+on conflict (organisation_id, enrolment_id, activity_key, rule_key, kind) where state = 'open' do update
 set occurrences = alert.occurrences + 1,
+    (severity, protocol_id, version_number) = (
+        select
+            worst.severity,
+            worst.protocol_id,
+            worst.version_number
+        from (
+            values
+                (1, alert.severity, alert.protocol_id, alert.version_number),
+                (2, excluded.severity, excluded.protocol_id, excluded.version_number)
+        ) as worst (number, severity, protocol_id, version_number)
+        order by lockstep_severity(worst.severity) desc, worst.number
+        limit 1
+    ),
     about_at = greatest(alert.about_at, excluded.about_at),
     late = alert.late and excluded.late,
     updated_at = excluded.updated_at;
@@ -203,13 +217,18 @@ set occurrences = alert.occurrences + 1,
 -- name: save_missed_samples
 -- The open alerts of these rules list the missed occurrences.
 -- Locks: the new rows.
-insert into alert_sample (organisation_id, alert_id, at, on_date, slot, recorded_at)
+insert into alert_sample (
+    organisation_id, alert_id, at, on_date, slot, severity, protocol_id, version_number, recorded_at
+)
 select
     %(organisation_id)s,
     a.alert_id,
     r.judge_at,
     r.on_date,
     r.slot,
+    r.severity,
+    r.protocol_id,
+    r.version_number,
     %(recorded_at)s
 from unnest(%(enrolment_ids)s::bigint[], %(numbers)s::integer[]) as e (enrolment_id, number)
 join unnest(
@@ -218,8 +237,11 @@ join unnest(
     %(rule_keys)s::text[],
     %(judge_ats)s::timestamptz[],
     %(on_dates)s::date[],
-    %(slots)s::text[]
-) as r (number, activity_key, rule_key, judge_at, on_date, slot)
+    %(slots)s::text[],
+    %(severities)s::text[],
+    %(protocol_ids)s::bigint[],
+    %(version_numbers)s::integer[]
+) as r (number, activity_key, rule_key, judge_at, on_date, slot, severity, protocol_id, version_number)
     on r.number = e.number
 cross join lateral (
     select l.alert_id
@@ -228,6 +250,7 @@ cross join lateral (
         and l.enrolment_id = e.enrolment_id
         and l.activity_key = r.activity_key
         and l.rule_key = r.rule_key
+        and l.kind = 'missed'
         and l.state = 'open'
     limit 1
 ) a;
@@ -264,6 +287,7 @@ left join lateral (
         and o.enrolment_id = a.enrolment_id
         and o.activity_key = a.activity_key
         and o.rule_key = r.rule_key
+        and o.kind = 'missed'
         and o.state = 'open'
     limit 1
 ) l on true
@@ -298,6 +322,17 @@ cross join lateral (
         order by o.judge_at desc, o.opens_at desc
         limit case when l.alert_id is null or a.missed_in_a_row + 1 = r.in_a_row then r.in_a_row else 1 end
     ) m
+    -- A former version that wanted fewer may have listed the beginning of the run.
+    where l.alert_id is null
+        or a.missed_in_a_row + 1 > r.in_a_row
+        or not exists (
+            select 1
+            from alert_sample s
+            where s.organisation_id = a.organisation_id
+                and s.alert_id = l.alert_id
+                and s.on_date = m.on_date
+                and s.slot = m.slot
+        )
 ) w
 order by e.enrolment_id, r.rule_number;
 
