@@ -212,7 +212,7 @@ def conclude(
     """A verifying operation has succeeded, with exceptions if enrolments still stand aside or its check found drift.
 
     What came in while its switch was being accepted is judged again before, and alerts of activities that the switch
-    removed are closed, if it says so. Locks: as those two, then its row.
+    removed are closed, if it says so; until all are it goes on verifying. Locks: as those two, then its row.
     """
     judge_overlap(database, organisation_id=organisation_id, operation_id=operation.operation_id)
     close_alerts_of_removed(database, organisation_id=organisation_id, operation_id=operation.operation_id)

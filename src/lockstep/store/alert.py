@@ -113,26 +113,35 @@ def resolve_alerts(
     alert_ids: Sequence[int],
     resolution: str,
     updated_at: datetime,
-) -> None:
-    """The open ones among them are resolved, with the reason. Locks: their rows."""
+) -> int:
+    """The open ones among them are resolved, with the reason; returns how many. Locks: their rows."""
     if not alert_ids:
-        return
+        return 0
     values = {
         "organisation_id": organisation_id,
         "alert_ids": list(alert_ids),
         "resolution": resolution,
         "updated_at": updated_at,
     }
-    connection.execute(_SQL["resolve_alerts"], values)
+    return connection.execute(_SQL["resolve_alerts"], values).rowcount
 
 
 class Removal(NamedTuple):
     """Whose alerts a switch closes: of those raised under the protocol, for enrolments that stand on the target now."""
 
     protocol_id: int
+    number: int
     target_protocol_id: int
     version_number: int | None
     selection_id: int | None
+
+
+class OpenAlert(NamedTuple):
+    """An open alert: whose, and of which activity."""
+
+    alert_id: int
+    enrolment_id: int
+    activity_key: str
 
 
 def find_removal(connection: Connection[Any], *, organisation_id: int, operation_id: int) -> Removal | None:
@@ -142,23 +151,41 @@ def find_removal(connection: Connection[Any], *, organisation_id: int, operation
     return Removal(*row) if row else None
 
 
-def resolve_removed(
+def list_perhaps_removed(
     connection: Connection[Any],
     *,
     organisation_id: int,
     removal: Removal,
     activity_keys: Sequence[str],
-    resolution: str,
-    now: datetime,
+    after_alert_id: int,
     most: int,
-) -> int:
-    """At most so many open alerts of the removed activities are resolved; returns how many. Locks: the alerts."""
+) -> list[OpenAlert]:
+    """The next open alerts of these activities, of those whom the switch has reached, in order. Locks: none."""
     values = {
         "organisation_id": organisation_id,
         **removal._asdict(),
         "activity_keys": list(activity_keys),
-        "resolution": resolution,
-        "now": now,
+        "after_alert_id": after_alert_id,
         "most": most,
     }
-    return connection.execute(_SQL["resolve_removed"], values).rowcount
+    return [OpenAlert(*row) for row in connection.execute(_SQL["list_perhaps_removed"], values)]
+
+
+def resolve_unlocked(
+    connection: Connection[Any],
+    *,
+    organisation_id: int,
+    alert_ids: Sequence[int],
+    resolution: str,
+    updated_at: datetime,
+) -> set[int]:
+    """The open ones among them that nobody holds are resolved; returns which. Locks: those."""
+    if not alert_ids:
+        return set()
+    values = {
+        "organisation_id": organisation_id,
+        "alert_ids": list(alert_ids),
+        "resolution": resolution,
+        "updated_at": updated_at,
+    }
+    return {row[0] for row in connection.execute(_SQL["resolve_unlocked"], values)}

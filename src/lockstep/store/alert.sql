@@ -163,6 +163,7 @@ where a.organisation_id = %(organisation_id)s
 -- Locks: none.
 select
     a.protocol_id,
+    a.number,
     coalesce(a.target_protocol_id, a.protocol_id),
     a.version_number,
     a.selection_id
@@ -171,44 +172,54 @@ where a.organisation_id = %(organisation_id)s
     and a.operation_id = %(operation_id)s
     and a.close_alerts_of_removed;
 
--- name: resolve_removed
--- Some open alerts of a protocol's removed activities are resolved, for those whom the switch has reached.
+-- name: list_perhaps_removed
+-- Open alerts of activities that a switch may have removed, for those whom it has reached, in order of number.
+-- Locks: none.
+select
+    a.alert_id,
+    a.enrolment_id,
+    a.activity_key
+from alert a
+join agenda_head h
+    on h.organisation_id = a.organisation_id
+    and h.enrolment_id = a.enrolment_id
+    and h.protocol_id = %(target_protocol_id)s
+    and h.ended_at is null
+where a.organisation_id = %(organisation_id)s
+    and a.alert_id > %(after_alert_id)s
+    and a.state = 'open'
+    and a.protocol_id = %(protocol_id)s
+    and a.activity_key = any(%(activity_keys)s)
+    and (
+        %(selection_id)s::bigint is null
+        or exists (
+            select 1
+            from selection_member m
+            where m.organisation_id = a.organisation_id
+                and m.selection_id = %(selection_id)s
+                and m.enrolment_id = a.enrolment_id
+        )
+    )
+order by a.alert_id
+limit %(most)s;
+
+-- name: resolve_unlocked
+-- The open ones among the alerts that nobody holds are resolved, for a reason in words.
 -- Locks: the alerts, skipping locked ones.
 with chosen as (
     select a.alert_id
     from alert a
-    join agenda_head h
-        on h.organisation_id = a.organisation_id
-        and h.enrolment_id = a.enrolment_id
-        and h.protocol_id = %(target_protocol_id)s
-        and h.ended_at is null
     where a.organisation_id = %(organisation_id)s
+        and a.alert_id = any(%(alert_ids)s)
         and a.state = 'open'
-        and a.protocol_id = %(protocol_id)s
-        and a.activity_key = any(%(activity_keys)s)
-        and (
-            %(selection_id)s::bigint is null
-            or exists (
-                select 1
-                from selection_member m
-                where m.organisation_id = a.organisation_id
-                    and m.selection_id = %(selection_id)s
-                    and m.enrolment_id = a.enrolment_id
-            )
-        )
-    -- The order of the index that holds open alerts only; by number it would walk through all there ever were.
-    order by
-        a.enrolment_id,
-        a.activity_key,
-        a.rule_key
-    limit %(most)s
-    for no key update of a skip locked
+    order by a.alert_id
+    for no key update skip locked
 )
 update alert a
 set state = 'resolved',
     resolution = %(resolution)s,
-    updated_at = %(now)s
+    updated_at = %(updated_at)s
 from chosen c
 where a.organisation_id = %(organisation_id)s
     and a.alert_id = c.alert_id
-    and a.state = 'open';
+returning a.alert_id;
