@@ -45,19 +45,26 @@ class SlowToAccept(Database):
                 assert self.may_commit.wait(20)
 
 
+def necks(severity: str) -> dict[str, Any]:
+    return activity("neck", rules=[{"key": "high", "above": 100, "severity": severity}])
+
+
 class Overlapping(Recalculated):
-    """Weights become limited at 80, waists at 150 instead of 100; hips are not asked any more."""
+    """Weights become limited at 80, waists at 150 instead of 100, necks in red; hips are not asked any more."""
 
     def __init__(self, database: Database, clock: "Clock", monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(measurement, "BEAT_SECONDS", float("inf"))
         super().__init__(database, clock, names=("anna", "bert"))
-        self.world.publish(self.protocol_id, activity(), activity("waist"), activity("hip"), activity("pulse"))
+        self.world.publish(
+            self.protocol_id, activity(), activity("waist"), activity("hip"), activity("pulse"), necks("grey")
+        )
         self.finish()
         clock.set(E)
         changed = content(
             activity(rules=[{"key": "high", "above": 80, "severity": "red"}]),
             activity("waist", rules=[{"key": "high", "above": 150, "severity": "red"}]),
             activity("pulse"),
+            necks("red"),
         )
         self.preview: Preview = self.world.preview("publish", self.protocol_id, content=changed)
         approve_switch(database, **self.of, switch_id=self.preview.switch_id, actor="second.person")
@@ -117,6 +124,23 @@ def test_what_came_in_meanwhile_is_judged_by_the_new_limits(
     (operation_id,) = clock.connection.execute("select max(operation_id) from operation").fetchone() or (0,)
     assert judge_overlap(database, **patients.of, operation_id=operation_id) == 0
     assert patients.alerts() == judged
+
+
+def test_an_alert_becomes_as_severe_as_the_new_rule_and_lists_nothing_twice(
+    database: Database, database_url: str, clock: "Clock", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patients = Overlapping(database, clock, monkeypatch)
+    with patients.accepting(database_url):
+        clock.set(MEANWHILE)
+        patients.measure("neck", 130, MEANWHILE)
+    question = "select severity, version_number, occurrences, state from alert"
+    assert clock.connection.execute(question).fetchall() == [("grey", 2, 1, "open")]
+    clock.set(E + timedelta(minutes=5))
+    patients.finish()
+    assert clock.connection.execute(question).fetchall() == [("red", 3, 1, "open")]
+    assert clock.connection.execute("select count(*) from alert_sample").fetchone() == (1,)
+    (operation_id,) = clock.connection.execute("select max(operation_id) from operation").fetchone() or (0,)
+    assert judge_overlap(database, **patients.of, operation_id=operation_id) == 0
 
 
 def test_what_was_taken_before_keeps_its_judgement(

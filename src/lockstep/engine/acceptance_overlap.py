@@ -3,11 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from lockstep.domain.alert import Alert, merged
 from lockstep.domain.refusal import InvalidMeasurement
+from lockstep.domain.rule import is_severer
 from lockstep.engine.alert import judging, limit_alerts
 from lockstep.engine.course import OwnCourse
 from lockstep.engine.matching_agenda import Agenda
@@ -82,13 +84,18 @@ class _Overlap:
         alert_store.raise_alerts(
             self._connection,
             organisation_id=self._organisation_id,
-            alerts=merged(wanted[name] for name in sorted(differing) if name in wanted),
+            alerts=merged(
+                # What lists the value already becomes more severe, and lists it no second time.
+                wanted[name] if differing[name] is None else replace(wanted[name], samples=())
+                for name in sorted(differing)
+                if name in wanted
+            ),
             raised_at=self._now,
         )
         alert_store.resolve_alerts(
             self._connection,
             organisation_id=self._organisation_id,
-            alert_ids=sorted({each for each in differing.values() if each is not None}),
+            alert_ids=sorted({each for name, each in differing.items() if each is not None and name not in wanted}),
             resolution=ALLOWED,
             updated_at=self._now,
         )
@@ -127,7 +134,7 @@ class _Overlap:
     def _differing(
         self, wanted: dict[Name, Alert], judged: set[tuple[int, str, int]], concerned: set[int]
     ) -> dict[Name, int | None]:
-        """What no alert lists though it should; and what one lists wrongly, with the alert if that is all of it."""
+        """What no alert lists but should; with its alert what one lists less severely, or wrongly and as all of it."""
         listed = store.list_limit_samples(
             self._connection,
             organisation_id=self._organisation_id,
@@ -145,4 +152,13 @@ class _Overlap:
         wrongly = Counter(each.alert_id for each in wrong)
         known = {each.name for each in listed}
         missing: dict[Name, int | None] = {name: None for name in wanted if name not in known}
-        return missing | {each.name: each.alert_id for each in wrong if wrongly[each.alert_id] == each.occurrences}
+        milder = {
+            each.name: each.alert_id
+            for each in listed
+            if each.open and each.name in wanted and is_severer(wanted[each.name].judged_by.severity, each.severity)
+        }
+        return (
+            missing
+            | milder
+            | {each.name: each.alert_id for each in wrong if wrongly[each.alert_id] == each.occurrences}
+        )

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from psycopg import Connection
 
+from lockstep.domain.rule import Severity
 from lockstep.store import array
 from lockstep.store.queries import load
 
@@ -33,6 +34,7 @@ class Listed(NamedTuple):
     activity_key: str
     rule_key: str
     kind: str
+    severity: Severity
     measurement_id: int
     open: bool
     occurrences: int

@@ -35,7 +35,7 @@ where e.organisation_id = %(organisation_id)s
 order by e.enrolment_id;
 
 -- name: list_limit_samples
--- The alerts of limits that list these measurements, open or not, each with how many it lists in all.
+-- The alerts of limits that list these measurements, open or not, each with its severity and how many it lists in all.
 -- Locks: none.
 select
     a.alert_id,
@@ -43,6 +43,7 @@ select
     a.activity_key,
     a.rule_key,
     a.kind,
+    a.severity,
     s.measurement_id,
     a.state = 'open' as open,
     a.occurrences
