@@ -197,19 +197,18 @@ join unnest(
 order by e.enrolment_id, r.activity_key, r.rule_key
 on conflict (organisation_id, enrolment_id, activity_key, rule_key, kind) where state = 'open' do update
 set occurrences = alert.occurrences + 1,
-    (severity, protocol_id, version_number) = (
-        select
-            worst.severity,
-            worst.protocol_id,
-            worst.version_number
-        from (
-            values
-                (1, alert.severity, alert.protocol_id, alert.version_number),
-                (2, excluded.severity, excluded.protocol_id, excluded.version_number)
-        ) as worst (number, severity, protocol_id, version_number)
-        order by lockstep_severity(worst.severity) desc, worst.number
-        limit 1
-    ),
+    severity = case
+        when lockstep_severity(excluded.severity) > lockstep_severity(alert.severity) then excluded.severity
+        else alert.severity
+    end,
+    protocol_id = case
+        when lockstep_severity(excluded.severity) > lockstep_severity(alert.severity) then excluded.protocol_id
+        else alert.protocol_id
+    end,
+    version_number = case
+        when lockstep_severity(excluded.severity) > lockstep_severity(alert.severity) then excluded.version_number
+        else alert.version_number
+    end,
     about_at = greatest(alert.about_at, excluded.about_at),
     late = alert.late and excluded.late,
     updated_at = excluded.updated_at;

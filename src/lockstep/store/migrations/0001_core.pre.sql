@@ -537,8 +537,8 @@ comment on table measurement_set_aside is 'What could not be believed or placed:
 -- alerts
 
 create function lockstep_severity(severity text) returns integer
-language sql immutable strict parallel safe
-as $$ select array_position(array['grey', 'orange', 'red'], severity) $$;
+language sql immutable parallel safe
+as $$ select case severity when 'grey' then 1 when 'orange' then 2 when 'red' then 3 end $$;
 comment on function lockstep_severity(text) is 'How severe it is: the greater, the more.';
 
 create table alert (
