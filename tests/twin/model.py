@@ -8,6 +8,7 @@ from itertools import takewhile
 
 from lockstep.domain.agenda import Course, activity_keys, activity_of, asked_at_changes, occurrences
 from lockstep.domain.answer import AnsweredOccurrence, Decided, answered
+from lockstep.domain.asked import asked_in
 from lockstep.domain.occurrence import Fate, Key, Occurrence, OccurrenceState
 from lockstep.domain.timeline import EnrolmentFacts, Span, World, as_of, in_force, segments
 
@@ -73,7 +74,8 @@ class Twin:
 
     def code(self, enrolment_id: int, occurrence: Occurrence, at: datetime) -> str:
         """What is measured for the occurrence."""
-        segment = in_force(self.course(enrolment_id, at).timeline, occurrence.opens_at)
+        timeline = self.course(enrolment_id, at).timeline
+        segment = asked_in(timeline, occurrence.activity_key, occurrence.key, occurrence.opens_at)
         activity = activity_of(segment, occurrence.activity_key) if segment else None
         return activity.code if activity else ""
 
