@@ -1,5 +1,6 @@
 """A database that counts how its transactions failed, also those that were tried again and went well then."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +12,12 @@ LOCK_TIME_OUT = "55P03"
 
 
 class WatchedDatabase(Database):
-    """As Database; `failures` counts by SQLSTATE. One thread at a time."""
+    """As Database; `failures` counts by SQLSTATE, `timed_out` says when (monotonic) a lock was not had. One thread."""
 
     def __init__(self, url: str, **options: Any) -> None:
         super().__init__(url, **options)
         self.failures: Counter[str] = Counter()
+        self.timed_out: list[float] = []
 
     @contextmanager
     def transaction(
@@ -36,6 +38,8 @@ class WatchedDatabase(Database):
             state = getattr(error, "sqlstate", None)
             if state is not None:
                 self.failures[state] += 1
+            if state == LOCK_TIME_OUT:
+                self.timed_out.append(time.monotonic())
             raise
 
     def lock_time_outs(self) -> int:

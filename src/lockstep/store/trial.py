@@ -1,13 +1,18 @@
 """Databases made for a trial run: each of its own, looked at from the server's side, and dropped afterwards."""
 
 import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
 from psycopg import conninfo, sql
+from psycopg_pool import AsyncConnectionPool
 
 from lockstep.store.database import APP_ROLE
+from lockstep.store.job import act_as_app
 from lockstep.store.queries import load
 
 _SQL = load("trial.sql")
@@ -72,6 +77,48 @@ def count_deadlocks(url: str) -> int:
     with psycopg.connect(url, autocommit=True) as connection:
         row = connection.execute(_SQL["count_server_failures"]).fetchone()
     return 0 if row is None else int(row[0])
+
+
+def wal_position(url: str) -> int:
+    """How many bytes of log the server has written since it was made."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        row = connection.execute(_SQL["wal_position"]).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+Configure = Callable[[psycopg.AsyncConnection[Any]], Awaitable[None]]
+
+
+def acting_for(organisation_id: int) -> Configure:
+    """Makes a connection act as the application for one organisation for as long as it lasts.
+
+    For competitors in a trial only: the product sets the organisation in each transaction.
+    """
+
+    async def act(connection: psycopg.AsyncConnection[Any]) -> None:
+        await act_as_app(connection)
+        statement = sql.SQL("set lockstep.organisation_id = {}").format(sql.Literal(str(organisation_id)))
+        await connection.execute(statement, prepare=False)
+
+    return act
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    """A connection of the one who may do everything, that commits each statement, for a library's own tables."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def connected_often(url: str, organisation_id: int, count: int) -> AsyncIterator["AsyncConnectionPool[Any]"]:
+    """So many connections that act for the organisation (see `acting_for`) and commit each statement."""
+    async with AsyncConnectionPool(
+        url, configure=acting_for(organisation_id), min_size=count, max_size=count, open=False
+    ) as pool:
+        await pool.wait()
+        yield pool
 
 
 def server_version(url: str) -> str:

@@ -13,3 +13,8 @@ select datname
 from pg_database
 where datname like 'lockstep\_demo\_%'
 order by datname;
+
+-- name: wal_position
+-- How many bytes of log the server has written since it was made.
+-- Locks: none.
+select (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint;

@@ -41,6 +41,7 @@ class Told:
 
     took: list[tuple[float, float, int]] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
+    timed_out: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +76,10 @@ def send(order: Order, orders: Orders, tell: Callable[[Told], None]) -> None:
             due_at += len(items) / order.per_second
             if time.monotonic() - told_at > TELL_SECONDS:
                 told.failures, database.failures = database.failures, Counter()
+                told.timed_out, database.timed_out = database.timed_out, []
                 tell(told)
                 told, told_at = Told(), time.monotonic()
-    told.failures = database.failures
+    told.failures, told.timed_out = database.failures, database.timed_out
     tell(told)
 
 
@@ -115,6 +117,7 @@ class Load:
         self._took: list[tuple[float, float, int]] = []
         self._telling = 0
         self._failures: Counter[str] = Counter()
+        self._timed_out: list[float] = []
         self._clients: Clients[Order, Told] = Clients(send, orders, self._hear)
         self._count = len(orders)
 
@@ -122,6 +125,7 @@ class Load:
         with self._heard:
             self._took += told.took
             self._failures += told.failures
+            self._timed_out += told.timed_out
             self._telling += 1
             self._heard.notify_all()
 
@@ -135,6 +139,18 @@ class Load:
         with self._heard:
             took = [each for each in self._took if from_s <= each[0] < until_s]
         return Span(until_s - from_s, sum(each[2] for each in took), [each[1] for each in took])
+
+    def meeting(self, from_s: float, until_s: float) -> Span:
+        """As `between`, but the durations are of every request that was under way then, answered then or later."""
+        with self._heard:
+            met = [each[1] for each in self._took if each[0] >= from_s and each[0] - each[1] / 1000 < until_s]
+        span = self.between(from_s, until_s)
+        return Span(span.seconds, span.sent, met)
+
+    def lock_time_outs_between(self, from_s: float, until_s: float) -> int:
+        """As `lock_time_outs`, between two instants of the monotonic clock; call it after `stop`."""
+        with self._heard:
+            return sum(from_s <= at < until_s for at in self._timed_out)
 
     def lock_time_outs(self) -> int:
         """How often a request did not get a lock in time, also where it went well when tried again."""

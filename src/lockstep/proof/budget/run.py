@@ -14,6 +14,7 @@ from lockstep.proof.budget import (
     ingestion,
     meanwhile,
     memory,
+    pages,
     reads,
     recalculation,
 )
@@ -32,6 +33,7 @@ PARTS: Mapping[str, Callable[[Stage], list[Finding]]] = {
     "fairness": fairness.measure,
     "ingestion": ingestion.measure,
     "check": check.measure,
+    "pages": pages.measure,
     "closing": closing.measure,
     "memory": memory.measure,
 }

@@ -1,7 +1,7 @@
 """What every measurement shares: the database, the world, the processes that work on it, the options."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,12 +49,13 @@ class Stage:
     groups: dict[str, Group] = field(default_factory=dict)
     turns: dict[str, int] = field(default_factory=dict)
     worker_mb: list[float] = field(default_factory=list)
+    zones: Sequence[str] = ZONES
 
     def group(self, key: str, count: int) -> Group:
         """The group of this name, on a protocol of its own."""
         if key not in self.groups:
             self.say(f"makes {count:,} enrolments ({key})")
-            self.groups[key] = self.world.add(protocol(key), count=count, zones=ZONES)
+            self.groups[key] = self.world.add(protocol(key), count=count, zones=self.zones)
         return self.groups[key]
 
     def everybody(self) -> Group:

@@ -1,0 +1,16 @@
+"""The short form of the benchmark: few enrolments, and budgets that hold on a machine that is busy with others."""
+
+from lockstep.proof.bench.run import Plan
+from lockstep.proof.bench.verdict import FULL, Goals, Ratio, in_step, seen
+
+PLAN = Plan(sizes=(10_000,), rounds=1, limit_seconds=10.0, per_second=200.0, idle_seconds=2.0)
+GOALS = Goals(
+    ratios=(
+        Ratio("incident", in_step, 2, FULL),
+        Ratio("incident", seen, 5),
+        Ratio("procrastinate", in_step, 5),
+        Ratio("pgqueuer", in_step, 3),
+        Ratio("regenerate", in_step, 1, FULL),
+        Ratio("bare", in_step, 0.1, FULL),
+    ),
+)
