@@ -7,6 +7,7 @@ import typer
 from lockstep.cli import (
     agenda,
     audit,
+    bench,
     budget,
     check,
     demo,
@@ -45,6 +46,7 @@ for noun, commands in (
     ("check", check.app),
 ):
     app.add_typer(commands, name=noun)
+app.command("bench")(bench.bench)
 app.command("budget")(budget.budget)
 app.command("demo")(demo.demo)
 app.command("enrol")(enrolment.enrol)

@@ -60,10 +60,11 @@ def drop_schema(url: str, name: str) -> None:
         connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(name)))
 
 
-def settle(url: str) -> None:
-    """The database's statistics are fresh, as an installation's are that has run for a while."""
+def settle(url: str, *tables: str) -> None:
+    """The statistics of the tables (all, when none is named) are fresh, as those of an installation in use are."""
+    names = sql.SQL(", ").join(sql.Identifier(*table.split(".")) for table in tables)
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("vacuum analyze")
+        connection.execute(sql.SQL("vacuum analyze {}").format(names))
 
 
 def checkpoint(url: str) -> None:

@@ -12,6 +12,7 @@ from lockstep.store import trial
 from lockstep.store.database import Connection, run_again
 
 SPAN = 2_000
+WRITTEN = ("agenda", "agenda_head", "bench.planned", "procrastinate.procrastinate_jobs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Arena:
 
     def settle(self) -> None:
         """Nobody pays for what was written before: statistics are fresh, all is on disk."""
-        trial.settle(self.stage.database.url)
+        trial.settle(self.stage.database.url, *WRITTEN)
         trial.checkpoint(self.stage.database.url)
 
     def _in_spans(self, work: Callable[[Connection, int, int], None]) -> None:

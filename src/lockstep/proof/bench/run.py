@@ -36,7 +36,7 @@ CONTENDERS: Mapping[str, Contender] = {
 """In this order: those that Lockstep is compared to leave the rows where they were before it begins."""
 
 SCHEMA = "bench"
-PAUSE_SECONDS = 1.0
+PAUSE_SECONDS = 0.5
 AGAIN_SHARE = 0.4
 """A competitor that needed more than this share of its time limit is not run again."""
 QUIET_HOURS = range(14, 19)
@@ -85,7 +85,8 @@ def run(
         with database.transaction(None) as connection:
             for statement in SQL["create_planned"].split(";"):
                 connection.execute(statement.encode())
-        stage = Stage(database, found(database, "bench"), Options(per_second=plan.per_second), say, zones=quiet_zones())
+        options = Options(per_second=plan.per_second)
+        stage = Stage(database, found(database, "bench"), options, say, zones=quiet_zones(datetime.now(UTC)))
         stack.callback(stage.pool.shutdown, cancel_futures=True)
         report = Report(plan, machine(database))
         for size in plan.sizes:
@@ -94,10 +95,9 @@ def run(
         return report
 
 
-def quiet_zones() -> list[str]:
-    """Zones in which it is afternoon now."""
-    hour = datetime.now(UTC).hour
-    ahead = [(wanted - hour + 11) % 24 - 11 for wanted in QUIET_HOURS]
+def quiet_zones(at: datetime) -> list[str]:
+    """Zones in which it is afternoon at that instant (UTC)."""
+    ahead = [(wanted - at.hour + 11) % 24 - 11 for wanted in QUIET_HOURS]
     # In these names the sign says how far Greenwich is ahead.
     return [f"Etc/GMT{-hours:+d}" for hours in ahead]
 
