@@ -89,9 +89,12 @@ def run(
         stage = Stage(database, found(database, "bench"), options, say, zones=quiet_zones(datetime.now(UTC)))
         stack.callback(stage.pool.shutdown, cancel_futures=True)
         report = Report(plan, machine(database))
-        for size in plan.sizes:
-            _run_size(stage, plan, size, contenders, report)
-        _measure_parts(stage, plan, report)
+        try:
+            for size in plan.sizes:
+                _run_size(stage, plan, size, contenders, report)
+            _measure_parts(stage, plan, report)
+        except KeyboardInterrupt:
+            say("broken off: what was measured until now is told")
         return report
 
 
@@ -155,7 +158,11 @@ def _measure_parts(stage: Stage, plan: Plan, report: Report) -> None:
     )  # fmt: skip
     for name in plan.parts:
         stage.say(name)
-        report.findings.extend(PARTS[name](stage))
+        try:
+            report.findings.extend(PARTS[name](stage))
+        except Exception as failure:
+            # One that breaks down does not take along what the others measured.
+            report.findings.append(Finding(name, "not measured", "", f"{type(failure).__name__}: {failure}", False))
 
 
 def _say(stage: Stage, contender: Contender, one: Trial) -> None:

@@ -76,7 +76,9 @@ FULL_GOALS = Goals(
 
 def judge(report: Report, goals: Goals) -> list[Finding]:
     """A finding for each goal, at the most enrolments that were measured."""
-    size = max(report.plan.sizes)
+    size = max((each.patients for each in report.cells), default=0)
+    if not size:
+        return [Finding(PART, "nothing was measured", "", "", False)]
     cells = {(each.contender, each.patients): each for each in report.cells}
     findings = [_ratio(cells[each.ours, size], cells[each.other, size], each) for each in goals.ratios]
     for growth in goals.growths:
