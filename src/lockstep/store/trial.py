@@ -1,8 +1,8 @@
 """Databases made for a trial run: each of its own, looked at from the server's side, and dropped afterwards."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import psycopg
 from psycopg import conninfo, sql
 from psycopg_pool import AsyncConnectionPool
 
-from lockstep.store.database import APP_ROLE
+from lockstep.store import server
+from lockstep.store.database import APP_ROLE, Connection
 from lockstep.store.job import act_as_app
 from lockstep.store.queries import load
 
@@ -154,6 +155,26 @@ def server_log(data_dir: Path, url: str) -> ServerLog | None:
     """The log of the embedded server of that folder; None where it cannot be read."""
     file = data_dir / "data" / "log"
     return ServerLog(file, url) if os.access(file, os.R_OK) else None
+
+
+@contextmanager
+def looking(url: str) -> Iterator[Connection]:
+    """A superuser's transaction that sees one snapshot of everything and changes nothing."""
+    with psycopg.connect(url) as connection:
+        connection.execute("set transaction isolation level repeatable read, read only")
+        connection.execute("set local search_path to public, procrastinate")
+        yield connection
+        connection.rollback()
+
+
+def socket_of(url: str) -> str:
+    """The file of the socket on which the server of this machine listens."""
+    return str(Path(str(conninfo.conninfo_to_dict(url)["host"])) / server.SOCKET)
+
+
+def through_port(url: str, port: int) -> str:
+    """The same database's address, as reached through a port of the loopback that forwards to it."""
+    return conninfo.make_conninfo(url, host="127.0.0.1", port=port, sslmode="disable", gssencmode="disable")
 
 
 def name_of(url: str) -> str:
