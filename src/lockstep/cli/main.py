@@ -20,6 +20,7 @@ from lockstep.cli import (
     program,
     protocol,
     recalculate,
+    stress,
     switch,
     worker,
 )
@@ -51,6 +52,7 @@ app.command("budget")(budget.budget)
 app.command("demo")(demo.demo)
 app.command("enrol")(enrolment.enrol)
 app.command("migrate")(migrate.migrate)
+app.command("stress")(stress.stress)
 app.command("worker")(worker.worker)
 
 

@@ -59,6 +59,21 @@ class Crew:
         worker.wait()
         return lived
 
+    def pid(self, index: int) -> int | None:
+        """The number of this worker's process; None when it has ended."""
+        worker = self._workers[index]
+        return worker.pid if worker.poll() is None else None
+
+    def tell_to_end(self, index: int) -> bool:
+        """The worker was told to end (SIGTERM) and did, within the patience."""
+        worker = self._workers[index]
+        worker.send_signal(signal.SIGTERM)
+        try:
+            worker.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def start_again(self, index: int) -> None:
         """In the place of a worker that ended there is a new one."""
         if self._workers[index].poll() is not None:

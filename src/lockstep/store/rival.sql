@@ -5,7 +5,7 @@ select h.enrolment_id
 from agenda_head h
 where h.protocol_id = %(protocol_id)s
     and h.enrolment_id >= (
-        select min(l.enrolment_id) + floor(random() * (max(l.enrolment_id) - min(l.enrolment_id)))::bigint
+        select min(l.enrolment_id) + floor(random() * 0.3 * (max(l.enrolment_id) - min(l.enrolment_id)))::bigint
         from agenda_head l
         where l.protocol_id = %(protocol_id)s
     )

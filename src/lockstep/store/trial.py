@@ -1,6 +1,9 @@
 """Databases made for a trial run: each of its own, looked at from the server's side, and dropped afterwards."""
 
+import contextlib
 import os
+import shutil
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -72,6 +75,45 @@ def checkpoint(url: str) -> None:
     """What was written so far is on disk, so that no later measurement pays for it."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("checkpoint")
+
+
+@contextmanager
+def small_disk(url: str, place: Path, *, mb: int = 64) -> Iterator[Path | None]:
+    """Measurements of this month and the next are kept on a small disk of their own, in memory; None without root.
+
+    At the end of the block the disk is gone as soon as the server lets go of it.
+    """
+    if os.geteuid() != 0 or not (mount := shutil.which("mount")):
+        yield None
+        return
+    owner = place.stat()
+    disk = place.parent / "small"
+    disk.mkdir()
+    options = f"size={mb}m,mode=700,uid={owner.st_uid},gid={owner.st_gid}"
+    if subprocess.run([mount, "-t", "tmpfs", "-o", options, "tmpfs", disk], check=False).returncode != 0:  # noqa: S603
+        yield None
+        return
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(sql.SQL("create tablespace small location {}").format(sql.Literal(str(disk))))
+            for (name,) in connection.execute(_SQL["list_measurement_partitions"]).fetchall():
+                connection.execute(sql.SQL("alter table {} set tablespace small").format(sql.Identifier(name)))
+        yield disk
+    finally:
+        subprocess.run(["/bin/umount", "-l", disk], check=False)  # noqa: S603
+
+
+@contextmanager
+def full(disk: Path) -> Iterator[None]:
+    """There is no room on the disk."""
+    ballast = disk / "ballast"
+    try:
+        with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(b"\0" * 2**16):
+                pass
+        yield
+    finally:
+        ballast.unlink(missing_ok=True)
 
 
 def count_deadlocks(url: str) -> int:

@@ -18,3 +18,15 @@ order by datname;
 -- How many bytes of log the server has written since it was made.
 -- Locks: none.
 select (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint;
+
+-- name: list_measurement_partitions
+-- The tables in which the measurements of about now are kept.
+-- Locks: none.
+select c.relname
+from pg_inherits i
+join pg_class c on c.oid = i.inhrelid
+where i.inhparent = 'measurement'::regclass
+    and c.relname in (
+        'measurement_' || to_char(current_date, 'YYYYMM'),
+        'measurement_' || to_char(current_date + interval '1 month', 'YYYYMM')
+    );

@@ -317,7 +317,7 @@ select
     count(*)
 from pg_stat_activity
 where datname = current_database()
-    and state like 'idle in transaction%'
+    and state like 'idle in transaction%%'
     and pid <> pg_backend_pid()
 union all
 select

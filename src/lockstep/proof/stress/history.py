@@ -66,21 +66,21 @@ class Recorder:
         self._number = 0
         self._file = os.open(folder / f"{client}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
-    def invoke(self, do: str, organisation_id: int | None, **sent: Any) -> int:
+    def invoke(self, do: str, organisation_id: int | None, /, **sent: Any) -> int:
         """The request is about to be sent; returns its number."""
         self._number += 1
         self._write(INVOKE, self._number, {"do": do, "organisation": organisation_id, "sent": sent})
         return self._number
 
-    def ok(self, number: int, **answer: Any) -> None:
+    def ok(self, number: int, /, **answer: Any) -> None:
         """The request was answered: it has happened."""
         self._write(OK, number, {"answer": answer})
 
-    def fail(self, number: int, **answer: Any) -> None:
+    def fail(self, number: int, /, **answer: Any) -> None:
         """The request was refused: it has not happened."""
         self._write(FAIL, number, {"answer": answer})
 
-    def unknown(self, number: int, **answer: Any) -> None:
+    def unknown(self, number: int, /, **answer: Any) -> None:
         """Nobody knows whether the request has happened."""
         self._write(UNKNOWN, number, {"answer": answer})
 
@@ -91,8 +91,10 @@ class Recorder:
         os.write(self._file, json.dumps(line, default=_plain, separators=(",", ":")).encode() + b"\n")
 
     def close(self) -> None:
-        """The file is closed."""
-        os.close(self._file)
+        """The file is closed, if it was not."""
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = -1
 
 
 def _plain(value: object) -> str:

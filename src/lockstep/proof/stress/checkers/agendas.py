@@ -23,9 +23,10 @@ def check_agendas(evidence: Evidence) -> Finding:
         if model.is_unclear(model.reachable(head.enrolment_id), [final.at]):
             continue
         standing = model.standing(head.enrolment_id, final.at, known)
-        right = standing is not None and (standing.protocol_id, standing.version_number or 0) == (
-            head.protocol_id,
-            head.version_number,
+        right = (
+            standing is not None
+            and standing.protocol_id == head.protocol_id
+            and head.version_number in model.versions_alike(head.enrolment_id, standing, final.at, known)
         )
         looking.look(right, "{}, right: {}", head, standing)
         owed = max(

@@ -13,8 +13,8 @@ from lockstep.proof.stress.finding import Finding, Looking
 
 MISSED = "missed"
 DECIDED_WITHIN = timedelta(seconds=30)
-MARGIN = timedelta(minutes=2)
-"""Windows so near to a fact of the patient are looked at only where they were decided."""
+MARGIN = timedelta(seconds=5)
+"""Windows within which, or so near to which, a fact of the patient lies are looked at only where they were decided."""
 REACH = timedelta(hours=30)
 """A civil day, wherever it is, lies within so much of its noon in UTC."""
 

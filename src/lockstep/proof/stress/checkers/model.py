@@ -78,6 +78,16 @@ class Model:
                 return each.version_number
         return None
 
+    def versions_alike(self, enrolment_id: int, standing: Standing, at: datetime, known: frozenset[int]) -> set[int]:
+        """The versions whose schedules are those of the one in force: it, and those before it up to a generation."""
+        found: set[int] = set()
+        for each in reversed(self._switches.get(standing.protocol_id, ())):
+            if each.kind == PUBLISH and each.first_at <= at and self._counts(each, enrolment_id, known):
+                found.add(each.version_number or 0)
+                if each.generation is not None:
+                    break
+        return found
+
     def _counts(self, switch: SwitchRow, enrolment_id: int, known: frozenset[int]) -> bool:
         return switch.switch_id in known and self.holds(switch, enrolment_id)
 

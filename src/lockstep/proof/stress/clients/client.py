@@ -54,8 +54,6 @@ class Client:
         self.database = Database(order.url, pool_max=1, name=f"{NAME} {order.name}")
         self._stop = False
         self._parent = os.getppid()
-        signal.signal(signal.SIGTERM, self._told_to_stop)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.recorder = Recorder(Path(order.folder), order.name, DatabaseClock(self._ask_clock))
 
     def _told_to_stop(self, number: int, frame: FrameType | None) -> None:
@@ -80,7 +78,9 @@ class Client:
             time.sleep(PAUSE_SECONDS)
 
     def run(self) -> None:
-        """Steps at the order's rate until told to stop, then finishes."""
+        """Steps at the order's rate until told to stop, then finishes. Call it in the main thread."""
+        signal.signal(signal.SIGTERM, self._told_to_stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         due_at = time.monotonic()
         with self.database:
             while self.goes_on():
@@ -108,6 +108,7 @@ class Client:
         organisation_id: int | None,
         work: Callable[[], Answer],
         shown: Callable[[Answer], Mapping[str, Any]],
+        /,
         **sent: Any,
     ) -> tuple[str, Any]:
         """The request was made once, and both lines are written; returns ok, fail or unknown, and the answer."""
@@ -130,6 +131,7 @@ class Client:
         organisation_id: int | None,
         work: Callable[[], Answer],
         shown: Callable[[Answer], Mapping[str, Any]],
+        /,
         **sent: Any,
     ) -> Answer | None:
         """The same request was made again until it was answered; None when it was refused, or nobody answers at all."""

@@ -27,6 +27,7 @@ class Reading(Client):
         super().__init__(order)
         self.questions: list[tuple[int, dict[str, Any]]] = []
         self.versions: dict[tuple[int, int], int] = {}
+        self.began_at = datetime.now(UTC)
 
     def step(self) -> None:
         """One question of some kind."""
@@ -77,7 +78,9 @@ class Reading(Client):
             organisation_id, question = self.chance.choice(self.questions)
         else:
             at = datetime.now(UTC)
-            known_at = at - timedelta(seconds=self.chance.uniform(2, 90))
+            # Nobody knew the patients before they were enrolled.
+            age = (at - self.began_at).total_seconds()
+            known_at = at - timedelta(seconds=min(age, self.chance.uniform(2, 90)))
             asked_at = known_at - timedelta(seconds=self.chance.choice((0, 1, 30, 600)))
             question = {
                 "enrolment": self._enrolment(group), "at": asked_at.isoformat(), "known_at": known_at.isoformat(),
