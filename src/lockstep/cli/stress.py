@@ -28,7 +28,7 @@ def stress(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Kill, cut, lock, delay and lose while real processes work on a server of its own; fail if an invariant did not hold."""
+    """Kill, cut, lock, delay and lose while all work on a server of its own; fail if an invariant did not hold."""
     # Here, because no other command shall wait for it.
     from lockstep.proof.stress import report as reports
     from lockstep.proof.stress.run import run

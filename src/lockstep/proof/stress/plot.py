@@ -11,7 +11,8 @@ MOST_POINTS = 6_000
 
 def _frame(title: str, parts: Sequence[str], height: int = HEIGHT) -> str:
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="12">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}"'
+        ' font-family="sans-serif" font-size="12">'
         f'<rect width="100%" height="100%" fill="white"/><text x="{LEFT}" y="22" font-size="15">{escape(title)}</text>'
         + "".join(parts)
         + "</svg>\n"
@@ -47,17 +48,17 @@ def latencies(
         for each in instants:
             x = x_of(each)
             parts.append(
-                f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="#dc2626" stroke-opacity="0.35">'
+                f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="#dc2626"'
+                ' stroke-opacity="0.35">'
                 f"<title>{escape(name)}</title></line>"
             )
-    for (name, found), colour in zip(points.items(), colours, strict=False):
+    for found, colour in zip(points.values(), colours, strict=False):
         step = max(1, len(found) // MOST_POINTS)
         dots = "".join(f'<circle cx="{x_of(at):.1f}" cy="{_y_of(ms):.1f}" r="1.4"/>' for at, ms in found[::step])
         parts.append(f'<g fill="{colour}" fill-opacity="0.5">{dots}</g>')
     for number, (name, colour) in enumerate(zip(points, colours, strict=False)):
-        parts.append(
-            f'<text x="{WIDTH - RIGHT - 90 * (len(points) - number)}" y="22" fill="{colour}">● {escape(name)}</text>'
-        )
+        x = WIDTH - RIGHT - 90 * (len(points) - number)
+        parts.append(f'<text x="{x}" y="22" fill="{colour}">● {escape(name)}</text>')
     for quarter in range(5):
         at = seconds * quarter / 4
         parts.append(f'<text x="{x_of(at):.1f}" y="{HEIGHT - 14}" text-anchor="middle">{at / 60:.1f} min</text>')
@@ -74,11 +75,11 @@ def recoveries(found: Mapping[str, Sequence[float]]) -> str:
         return left + share * (WIDTH - left - RIGHT)
 
     parts = []
-    for value, name in ((0.01, "10 ms"), (0.1, "0.1 s"), (1, "1 s"), (5, "5 s"), (30, "30 s")):
+    for value, label in ((0.01, "10 ms"), (0.1, "0.1 s"), (1, "1 s"), (5, "5 s"), (30, "30 s")):
         x = x_of(value)
         colour = "#dc2626" if value == 5 else "#ddd"
         parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{height - BOTTOM}" stroke="{colour}"/>')
-        parts.append(f'<text x="{x:.1f}" y="{height - 18}" text-anchor="middle">{name}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{height - 18}" text-anchor="middle">{label}</text>')
     for number, (kind, seconds) in enumerate(found.items()):
         y = TOP + row * number + row / 2
         parts.append(f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(kind)}</text>')

@@ -29,40 +29,86 @@ def write(outcome: Outcome, folder: Path, *, command: str) -> Path:
 
 
 def _lines(outcome: Outcome, recovered: dict[str, list[float]], command: str) -> list[str]:
+    parts = (
+        _head(outcome, command),
+        _invariants(outcome),
+        _checkers(outcome),
+        _faults(outcome, recovered),
+        _asked(outcome),
+    )
+    return [line for part in parts for line in (*part, "")]
+
+
+def _head(outcome: Outcome, command: str) -> list[str]:
     options, seconds = outcome.options, outcome.seconds
-    verdict = "no violation was found" if outcome.holds() else "**violations were found**"
-    hits = sum(outcome.hits.values())
-    lines = [
-        "# Stress run", "",
-        f"`{command}`", "",
-        f"{hits:,} faults of {len(outcome.hits)} kinds hit a live target, {sum(outcome.missed.values()):,} did not and do not "
-        f"count; {verdict}. Seed {options.seed}, {options.patients:,} patients; set up in {seconds['setting up']:.0f} s, faults "
-        f"for {seconds['faults']:.0f} s, settled in {seconds['settling']:.0f} s.", "",
-        f"On {machine()}.", "",
-        "## Invariants", "",
-        "An invariant is *held* when instances of it were looked at and none violated it; with n instances and no violation its "
-        "rate of violation is below 3/n at 95 % (rule of three), for what this run makes happen.", "",
+    verdict = "No violation was found." if outcome.holds() else "**Violations were found.**"
+    return [
+        "# Stress run",
+        "",
+        f"`{command}`",
+        "",
+        f"{sentence(outcome)} {verdict}",
+        "",
+        f"{options.patients:,} patients in the largest group; set up in {seconds['setting up']:.0f} s, faults for "
+        f"{seconds['faults']:.0f} s, settled in {seconds['settling']:.0f} s. On {machine()}.",
+    ]
+
+
+def _invariants(outcome: Outcome) -> list[str]:
+    return [
+        "## Invariants",
+        "",
+        "An invariant is *held* when instances of it were looked at and none violated it; with n instances and no",
+        "violation its rate of violation is below 3/n at 95 % (rule of three), for what this run makes happen.",
+        "",
         "| invariant | checkers | verdict | looked at | violations | rate below |",
         "|---|---|---|--:|--:|--:|",
-        *(_invariant(name, outcome.findings) for name in INVARIANTS), "",
-        "## Checkers", "",
-        "| checker | looked at | violations | more |", "|---|--:|--:|---|",
-        *(f"| {each.checker} | {each.looked_at:,} | {each.violations:,} | {_figures(each)} |" for each in outcome.findings), "",
+        *(_invariant(name, outcome.findings) for name in INVARIANTS),
+    ]
+
+
+def _checkers(outcome: Outcome) -> list[str]:
+    return [
+        "## Checkers",
+        "",
+        "| checker | looked at | violations | more |",
+        "|---|--:|--:|---|",
+        *(f"| {e.checker} | {e.looked_at:,} | {e.violations:,} | {_figures(e)} |" for e in outcome.findings),
         *_examples(outcome.findings),
-        "## Faults", "",
-        f"Zero of {hits:,} faults led to a violation: below {3 / hits:.2%} per fault at 95 %." if outcome.holds() and hits else "",
-        "", "| kind | hit | not hit | answered again: median | longest |", "|---|--:|--:|--:|--:|",
-        *(_fault(kind, outcome, recovered) for kind in sorted({*outcome.hits, *outcome.missed})), "",
-        "![How long until a measurement was acknowledged again](stress-recoveries.svg)", "",
-        "![How long requests took](stress-latencies.svg)", "",
-        "## What clients asked", "", "| what | ok | refused | unknown |", "|---|--:|--:|--:|",
-        *(f"| {do} | {n.get('ok', 0):,} | {n.get('fail', 0):,} | {n.get('unknown', 0):,} |" for do, n in outcome.operations.items()),
-        "", "What was met instead of an answer, by SQLSTATE or kind: "
-        + (", ".join(f"{code} × {count:,}" for code, count in outcome.errors.items()) or "nothing") + ".", "",
-    ]  # fmt: skip
-    if outcome.broken:
-        lines += ["## Broken", "", *(f"```\n{each}\n```" for each in outcome.broken[:10]), ""]
-    return lines
+    ]
+
+
+def _faults(outcome: Outcome, recovered: dict[str, list[float]]) -> list[str]:
+    return [
+        "## Faults",
+        "",
+        "A fault counts only if it hit something that lived; how that is known stands in the history of each fault.",
+        "",
+        "| kind | hit | not hit | answered again: median | longest |",
+        "|---|--:|--:|--:|--:|",
+        *(_fault(kind, outcome, recovered) for kind in sorted({*outcome.hits, *outcome.missed})),
+        "",
+        "![How long until a measurement was acknowledged again](stress-recoveries.svg)",
+        "",
+        "![How long requests took](stress-latencies.svg)",
+    ]
+
+
+def _asked(outcome: Outcome) -> list[str]:
+    errors = ", ".join(f"{code} × {count:,}" for code, count in outcome.errors.items()) or "nothing"
+    return [
+        "## What clients asked",
+        "",
+        "| what | ok | refused | unknown |",
+        "|---|--:|--:|--:|",
+        *(
+            f"| {do} | {count.get('ok', 0):,} | {count.get('fail', 0):,} | {count.get('unknown', 0):,} |"
+            for do, count in outcome.operations.items()
+        ),
+        "",
+        f"What was met instead of an answer, by SQLSTATE or kind: {errors}.",
+        *(f"\n```\n{each}\n```" for each in outcome.broken[:10]),
+    ]
 
 
 def table(outcome: Outcome) -> Table:
@@ -92,7 +138,8 @@ def sentence(outcome: Outcome) -> str:
 def machine() -> str:
     """The machine in words."""
     memory = psutil.virtual_memory().total / 2**30
-    return f"{platform.system()} {platform.machine()}, {psutil.cpu_count()} cores, {memory:.0f} GB, Python {platform.python_version()}"
+    python = platform.python_version()
+    return f"{platform.system()} {platform.machine()}, {psutil.cpu_count()} cores, {memory:.0f} GB, Python {python}"
 
 
 def of_invariant(name: str, findings: Sequence[Finding]) -> tuple[str, int, int]:
