@@ -190,6 +190,8 @@ def test_comeback() -> None:
     still = lost("measure", 120, sent={"items": []})
     require("comeback", VIOLATED, evidence(before, down, never, still))
     require("comeback", NOT_LOOKED_AT, evidence(before, down, never))  # killed meanwhile
+    # Who asks only later was not waiting.
+    require("comeback", NOT_LOOKED_AT, evidence(before, down, op("read", 112, sent={"enrolment": 100})))
     stopped = fault("stop a client", 104, 108, clients=["client"])
     require("comeback", NOT_LOOKED_AT, evidence(before, down, stopped, again(109)))
 

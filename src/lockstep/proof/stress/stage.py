@@ -29,8 +29,8 @@ SETTINGS: Mapping[str, str] = {**server.SETTINGS, "max_connections": "100"}
 FIRST_ANSWER_SECONDS = 60.0
 CLIENTS: Mapping[str, tuple[int, float]] = {
     "measuring": (2, 12),
-    "reading": (2, 12),
-    "managing": (2, 0.25),
+    "reading": (2, 15),
+    "managing": (2, 0.4),
     "office": (1, 1.5),
     "intruding": (1, 3),
     "watching": (1, 1.5),
