@@ -33,6 +33,12 @@ class Model:
             self._switches[switch.protocol_id].append(switch)
         for switches in self._switches.values():
             switches.sort(key=lambda each: each.number)
+        self._moves = {
+            key: [each for each in switches if each.kind != PUBLISH] for key, switches in self._switches.items()
+        }
+        self._publications = {
+            key: [each for each in switches if each.kind == PUBLISH] for key, switches in self._switches.items()
+        }
 
     def switches(self, protocol_ids: Iterable[int] = ()) -> list[SwitchRow]:
         """The accepted switches of these protocols (of all by default), each protocol's in order."""
@@ -43,7 +49,7 @@ class Model:
         found = {each.protocol_id for each in self._assignments[enrolment_id]}
         todo = list(found)
         while todo:
-            for switch in self._switches.get(todo.pop(), ()):
+            for switch in self._moves.get(todo.pop(), ()):
                 target = switch.target_protocol_id
                 if target is not None and target not in found:
                     found.add(target)
@@ -67,22 +73,22 @@ class Model:
     ) -> SwitchRow | None:
         moves = [
             each
-            for each in self._switches.get(protocol_id, ())
-            if each.kind != PUBLISH and since < each.first_at <= at and self._counts(each, enrolment_id, known)
+            for each in self._moves.get(protocol_id, ())
+            if since < each.first_at <= at and self._counts(each, enrolment_id, known)
         ]
         return min(moves, key=lambda each: (each.first_at, each.number), default=None)
 
     def _version(self, enrolment_id: int, protocol_id: int, at: datetime, known: frozenset[int]) -> int | None:
-        for each in reversed(self._switches.get(protocol_id, ())):
-            if each.kind == PUBLISH and each.first_at <= at and self._counts(each, enrolment_id, known):
+        for each in reversed(self._publications.get(protocol_id, ())):
+            if each.first_at <= at and self._counts(each, enrolment_id, known):
                 return each.version_number
         return None
 
     def versions_alike(self, enrolment_id: int, standing: Standing, at: datetime, known: frozenset[int]) -> set[int]:
         """The versions whose schedules are those of the one in force: it, and those before it up to a generation."""
         found: set[int] = set()
-        for each in reversed(self._switches.get(standing.protocol_id, ())):
-            if each.kind == PUBLISH and each.first_at <= at and self._counts(each, enrolment_id, known):
+        for each in reversed(self._publications.get(standing.protocol_id, ())):
+            if each.first_at <= at and self._counts(each, enrolment_id, known):
                 found.add(each.version_number or 0)
                 if each.generation is not None:
                     break

@@ -1,5 +1,6 @@
 """S1, S3: no answer names a former version after the acknowledgement, none mixes two, none is somebody else's."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import product
@@ -41,6 +42,8 @@ class _Reader:
                 switch = each.sent["switch"]
                 self._told[switch] = min(each.told, self._told.get(switch, float("inf")))
         self._reachable: dict[int, set[int]] = {}
+        self._ordered: dict[frozenset[int], tuple[list[SwitchRow], list[datetime]]] = {}
+        self._settled: dict[tuple[frozenset[int], int], frozenset[int]] = {}
 
     def protocols(self, enrolment_id: int) -> set[int]:
         if enrolment_id not in self._reachable:
@@ -61,22 +64,32 @@ class _Reader:
     def choices(self, read: Operation) -> Iterator[frozenset[int]]:
         """The sets of switches that the answer may know: all that it must, and the next ones or not."""
         known_at = instant(read.answer["known_at"])
-        must: set[int] = set()
+        protocols = frozenset(self.protocols(read.sent["enrolment"]))
+        switches, instants = self._in_order(protocols)
+        settled = bisect_right(instants, known_at - SETTLED)
+        must = self._first(protocols, settled)
         may: dict[int, list[int]] = {}
-        for each in self.model.switches(self.protocols(read.sent["enrolment"])):
-            if each.withdrawn_at is not None or each.accepted_at > known_at:
-                continue
-            if self._must_be_known(each, read, known_at):
-                must.add(each.switch_id)
+        for each in switches[settled : bisect_right(instants, known_at)]:
+            if self._told.get(each.switch_id, float("inf")) <= read.asked:
+                must |= {each.switch_id}
             else:
                 may.setdefault(each.protocol_id, []).append(each.switch_id)
         prefixes = [[ids[:count] for count in range(len(ids) + 1)] for ids in may.values()]
         for chosen in product(*prefixes):
-            yield frozenset(must.union(*chosen))
+            yield must.union(*chosen)
 
-    def _must_be_known(self, switch: SwitchRow, read: Operation, known_at: datetime) -> bool:
-        acknowledged = self._told.get(switch.switch_id, float("inf")) <= read.asked
-        return acknowledged or switch.accepted_at <= known_at - SETTLED
+    def _in_order(self, protocols: frozenset[int]) -> tuple[list[SwitchRow], list[datetime]]:
+        if protocols not in self._ordered:
+            found = [each for each in self.model.switches(protocols) if each.withdrawn_at is None]
+            found.sort(key=lambda each: (each.accepted_at, each.number))
+            self._ordered[protocols] = (found, [each.accepted_at for each in found])
+        return self._ordered[protocols]
+
+    def _first(self, protocols: frozenset[int], count: int) -> frozenset[int]:
+        if (protocols, count) not in self._settled:
+            switches, _ = self._in_order(protocols)
+            self._settled[protocols, count] = frozenset(each.switch_id for each in switches[:count])
+        return self._settled[protocols, count]
 
     def fits(self, read: Operation, known: frozenset[int]) -> bool:
         """Whether the answer is right when these switches are known."""

@@ -25,6 +25,8 @@ def check_units(evidence: Evidence) -> Finding:
             by_patient.setdefault((row.organisation_id, row.patient), []).append(row)
     converted = 0
     for enrolment in final.enrolments:
+        if (enrolment.organisation_id, enrolment.patient) not in by_patient:
+            continue
         instants = [
             at
             for each in model.switches(model.reachable(enrolment.enrolment_id))
