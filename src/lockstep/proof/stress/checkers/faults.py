@@ -1,5 +1,6 @@
 """The faults of a run, as the histories tell them."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +12,15 @@ DISABLING = frozenset({
     "black hole", "delay", "fill the disk", "exhaust connections", "restart the workers", "dead-lock",
     "cut a backend", "reset connections", "lose a reply", "fail by code",
 })  # fmt: skip
-"""Kinds during which work may rest."""
+"""Kinds during which somebody may have to wait or ask again."""
+STALLING = frozenset({
+    "restart the database", "kill a worker", "stop a worker", "restart the workers", "lock a table", "lock rows",
+    "sleep in a transaction", "exhaust connections", "black hole", "delay",
+})  # fmt: skip
+"""Kinds during which nobody may judge; what fails otherwise is tried again at once."""
+
+LONGEST = timedelta(minutes=2)
+"""No fault lasts longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +46,25 @@ def faults_of(history: History) -> list[Fault]:
     return found
 
 
-def excused_until(due_at: datetime, limit: timedelta, faults: Sequence[Fault], grace: timedelta) -> datetime:
-    """Until when something due may be late: the limit, and the time that disabling faults took meanwhile."""
-    until_at = due_at + limit
-    for each in sorted(faults, key=lambda each: each.began_at):
-        if each.kind in DISABLING and each.began_at < until_at and each.ended_at + grace > due_at:
-            until_at = max(until_at, each.ended_at + grace + limit)
-    return until_at
+class Excuses:
+    """The faults during which work may rest, by the instant at which they began."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self._faults = sorted((each for each in faults if each.kind in DISABLING), key=lambda each: each.began)
+        self._began = [each.began for each in self._faults]
+        self._began_at = [each.began_at for each in self._faults]
+
+    def until(self, due_at: datetime, limit: timedelta, grace: timedelta) -> datetime:
+        """Until when something due may be late: the limit, counted anew from the end of faults that began by then.
+
+        What began later excuses nothing, so that many faults in a row do not excuse for ever.
+        """
+        begin, end = bisect_left(self._began_at, due_at - LONGEST), bisect_left(self._began_at, due_at + limit)
+        ends = [each.ended_at + grace for each in self._faults[begin:end] if each.kind in STALLING]
+        return max([due_at, *(each for each in ends if each > due_at)]) + limit
+
+    def met(self, asked: float, told: float, grace: float) -> bool:
+        """Whether one of them was at work, or had been shortly before, while something was asked (monotonic)."""
+        begin = bisect_left(self._began, asked - LONGEST.total_seconds())
+        near = self._faults[begin : bisect_left(self._began, told)]
+        return any(each.ended + grace > asked for each in near)

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from lockstep.proof.stress.checkers.faults import excused_until, faults_of
+from lockstep.proof.stress.checkers.faults import Excuses, faults_of
 from lockstep.proof.stress.evidence import Evidence
 from lockstep.proof.stress.finding import Finding, Looking
 
@@ -12,7 +12,7 @@ LIMIT, RESUMES = timedelta(seconds=10), timedelta(seconds=5)
 def check_visible(evidence: Evidence) -> Finding:
     """What was missed was seen by somebody who looks every second, in time or within the excuse of a fault."""
     looking = Looking("visible", "L2")
-    faults = faults_of(evidence.history)
+    excuses = Excuses(faults_of(evidence.history))
     due = {
         (row.enrolment_id, row.activity_key, row.on.isoformat(), row.slot): row
         for row in evidence.final.occurrences
@@ -32,7 +32,7 @@ def check_visible(evidence: Evidence) -> Finding:
                 continue
             seconds = (watch.told_at - row.judge_at).total_seconds()
             took.append(seconds)
-            until_at = excused_until(row.judge_at, LIMIT, faults, RESUMES)
+            until_at = excuses.until(row.judge_at, LIMIT, RESUMES)
             excused += seconds > LIMIT.total_seconds()
             looking.look(watch.told_at <= until_at, "{} was seen {:.1f} s late", row, seconds)
     took.sort()

@@ -74,6 +74,7 @@ class Lane:
         """Nothing of the lane is open."""
         for hand in (self.measuring, self.managing, self.rival_managing, self.office):
             hand.database.close()
+            hand.recorder.close()
         self.recorder.close()
 
 
