@@ -127,6 +127,12 @@ def test_civil_time() -> None:
     require("civil time", VIOLATED, evidence(calendar(no_grace)))
     require("civil time", HELD, evidence(rows=[row_group()]))
     require("civil time", VIOLATED, evidence(rows=[row_group(zone="Asia/Tokyo")]))
+    # Who moved while it was open goes on with it in the zone in which it opened; what opens later follows.
+    moved_at = row_group().opens_at + timedelta(hours=1)
+    there = [ZoneRow(1100, 1, "UTC", BEGIN), ZoneRow(1100, 2, "Asia/Tokyo", moved_at)]
+    require("civil time", HELD, evidence(rows=[row_group(zone="Asia/Tokyo")], zones=there))
+    early = [ZoneRow(1100, 1, "UTC", BEGIN), ZoneRow(1100, 2, "Asia/Tokyo", BEGIN + timedelta(hours=1))]
+    require("civil time", VIOLATED, evidence(rows=[row_group(zone="UTC")], zones=early))
     # An outage moves the close.
     moved = row_group(closes_at=row_group().closes_at + timedelta(minutes=5))
     require("civil time", VIOLATED, evidence(rows=[moved]))
@@ -190,6 +196,8 @@ def test_comeback() -> None:
     still = lost("measure", 120, sent={"items": []})
     require("comeback", VIOLATED, evidence(before, down, never, still))
     require("comeback", NOT_LOOKED_AT, evidence(before, down, never))  # killed meanwhile
+    # A preview may take its time.
+    require("comeback", NOT_LOOKED_AT, evidence(before, down, lost("preview", 99.5), op("preview", 101, 115)))
     # Who asks only later was not waiting.
     require("comeback", NOT_LOOKED_AT, evidence(before, down, op("read", 112, sent={"enrolment": 100})))
     stopped = fault("stop a client", 104, 108, clients=["client"])

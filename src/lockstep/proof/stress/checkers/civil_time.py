@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 from lockstep.proof.stress.checkers.measurements import collect, kept_at
 from lockstep.proof.stress.checkers.windows import activities, every_days, windows_on
-from lockstep.proof.stress.evidence import Evidence, Final
+from lockstep.proof.stress.evidence import Evidence, Final, RowGroup, ZoneRow
 from lockstep.proof.stress.finding import Finding, Looking
 from lockstep.proof.stress.history import instant
 
@@ -66,7 +66,8 @@ def _recurs(activity: object, on: date, anchor_on: date | None) -> bool:
 
 
 def _look_at_rows(final: Final, looking: Looking) -> None:
-    """A row's zone is that of its cohort; its windows are those of some version of its protocol, by the document."""
+    """Windows of rows are those of some version of their protocol, in the zone in which they open, by the document."""
+    zones = _Zones(final)
     by_protocol: dict[int, list[int]] = defaultdict(list)
     for protocol_id, number in final.contents:
         by_protocol[protocol_id].append(number)
@@ -79,10 +80,32 @@ def _look_at_rows(final: Final, looking: Looking) -> None:
             (closes_at, judge_at)
             for number in by_protocol[row.protocol_id]
             if (activity := activities(final.contents[row.protocol_id, number]).get(row.activity_key)) is not None
-            for slot, _, closes_at, judge_at in windows_on(activity, row.zone, row.on)
+            for slot, _, closes_at, judge_at in windows_on(activity, zones.when_opens(row), row.on)
             if slot == row.slot
         ]
         looking.look(told in right, "row {}, right: {}", row, right)
+
+
+class _Zones:
+    """Where those live who have moved; an occurrence that is open keeps the zone in which it opened."""
+
+    def __init__(self, final: Final) -> None:
+        patients: dict[int, list[ZoneRow]] = defaultdict(list)
+        for each in final.zones:
+            patients[each.patient_id].append(each)
+        self._moved = {
+            row.enrolment_id: sorted(patients[row.patient_id], key=lambda each: each.number)
+            for row in final.enrolments
+            if len(patients[row.patient_id]) > 1
+        }
+
+    def when_opens(self, row: RowGroup) -> str:
+        """The zone in force when the row opens; for those who never moved that of their cohort."""
+        known = self._moved.get(row.example)
+        if known is None:
+            return row.zone
+        begun = [each.zone for each in known if each.from_at <= row.opens_at]
+        return begun[-1] if begun else known[0].zone
 
 
 def _look_at_receipts(evidence: Evidence, looking: Looking) -> None:

@@ -11,7 +11,8 @@ LIMIT_SECONDS = 5.0
 ASKED_SECONDS = 0.5
 """Who asks later than that after the comeback is not waiting for it."""
 RESTART = "restart the database"
-OTHERS = frozenset({"fault", "note"})
+OTHERS = frozenset({"fault", "preview"})
+"""A preview computes figures of everybody and may take seconds by itself."""
 
 
 def check_comeback(evidence: Evidence) -> Finding:

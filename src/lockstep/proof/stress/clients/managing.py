@@ -32,8 +32,10 @@ class Managing(Client):
             self._move()
         elif drawn < 0.2:
             self._switch(self.world.group(NORTH, "unit"), self._ward())
-        elif drawn < 0.35:
+        elif drawn < 0.45:
             self._switch(self.world.group(SOUTH, "heart"), self._at_home("heart"))
+        elif drawn < 0.7:
+            self._switch(self.world.group(NORTH, "lungs"), self._at_home("lungs"))
         else:
             self._switch(self.world.group(NORTH, "heart"), self._at_home("heart"))
 

@@ -11,7 +11,7 @@ from lockstep.engine.timeline import answer_agenda
 from lockstep.engine.version import get_content
 from lockstep.proof.stress.clients.client import Client, Order
 from lockstep.proof.stress.digest import digest
-from lockstep.proof.stress.world import NORTH, Group
+from lockstep.proof.stress.world import NORTH, SOUTH, Group
 
 AHEAD = timedelta(hours=36)
 MOST_QUESTIONS = 400
@@ -33,7 +33,8 @@ class Reading(Client):
         """One question of some kind."""
         drawn = self.chance.random()
         # Half of it where switches are.
-        group = self.chance.choice([*self.world.groups, *[self.world.group(NORTH, "heart")] * len(self.world.groups)])
+        switched = [self.world.group(*each) for each in ((NORTH, "heart"), (NORTH, "lungs"), (SOUTH, "heart"))]
+        group = self.chance.choice([*self.world.groups, *switched, *switched])
         if drawn < 0.75:
             self.read(group, self._enrolment(group))
         elif drawn < 0.9:
