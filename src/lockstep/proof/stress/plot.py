@@ -6,7 +6,7 @@ from math import log10
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 1000, 380, 70, 20, 40, 40
 LEAST_MS, MOST_MS = 0.5, 60_000.0
-MOST_POINTS = 6_000
+MOST_POINTS = 1_500
 
 
 def _frame(title: str, parts: Sequence[str], height: int = HEIGHT) -> str:
