@@ -62,6 +62,12 @@ def applies(content: Content, activity_key: str, field: str, replaced: str | Non
     return policy is Policy.KEEP or (policy is Policy.FOLLOW and own == _canonical(replaced))
 
 
+def fits(content: Content, activity_key: str, field: str, value: str | None) -> bool:
+    """Whether the stored value can be read for this activity of the content (its unit may be another now)."""
+    activity = content.activity(activity_key)
+    return activity is not None and value is not None and _changed(activity, field, value) is not None
+
+
 def value_of(content: Content, activity_key: str, field: str) -> str:
     """The protocol's own value of a field as canonical JSON; raises UnknownField."""
     return _own(_activity(content, activity_key), field)

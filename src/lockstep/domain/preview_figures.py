@@ -4,12 +4,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from lockstep.domain.comparison import Change, compare
-from lockstep.domain.content import Content, Policy, timing
+from lockstep.domain.content import Content, timing
 from lockstep.domain.effect import Effect
 from lockstep.domain.loosening import loosened
-from lockstep.domain.personal_change import value_of
 from lockstep.domain.preview import ActivityFigures, Caution, Conflict, Fates, Figures, Rank
-from lockstep.domain.refusal import UnknownField
 from lockstep.domain.rule import OtherRule
 
 _COUNTS = ("go_on", "superseded", "asked_at_once", "waived")
@@ -99,7 +97,6 @@ def cautions_of(
     figures: Figures,
     after: Content | None,
     *,
-    refuses_conflicts: bool,
     open_alerts: Mapping[str, int],
     closes_alerts: bool = False,
 ) -> tuple[Caution, ...]:
@@ -107,7 +104,7 @@ def cautions_of(
     titles = {activity.key: activity.title for activity in figures.activities}
     becomes = "are closed with it" if closes_alerts else "stay"
     found = [
-        *_of_conflicts(figures, refuses_conflicts),
+        *_of_conflicts(figures),
         *_of_gaps(effects, titles),
         *_of_silence(effects, titles),
         *_of_looser(effects),
@@ -150,12 +147,13 @@ def _pairs(effects: Sequence[Effect]) -> dict[tuple[Content, Content], int]:
     return pairs
 
 
-def _of_conflicts(figures: Figures, refuses: bool) -> list[Caution]:
-    then = "must be resolved or signed for" if refuses else "do not go along"
-    rank, code = (Rank.REFUSED, "personal-changes-in-conflict") if refuses else (Rank.LOOSER, "personal-changes-lost")
+def _of_conflicts(figures: Figures) -> list[Caution]:
     return [
         Caution(
-            rank, code, f"Personal changes of {each.activity_key}, {each.field}, {then}: {each.why}", each.enrolments
+            Rank.REFUSED,
+            "personal-changes-in-conflict",
+            f"Personal changes of {each.activity_key}, {each.field}, must be resolved or signed for: {each.why}",
+            each.enrolments,
         )
         for each in figures.conflicts
     ]
@@ -219,17 +217,3 @@ def _not_judged(after: Content | None) -> list[Caution]:
         for rule in activity.rules
         if isinstance(rule, OtherRule)
     ]
-
-
-def why_lost(after: Content, activity_key: str, field: str) -> str:
-    """Why a personal change of the field has no place under the content, in words; empty when it has."""
-    activity = after.activity(activity_key)
-    if activity is None:
-        return "the activity is removed"
-    if activity.policy(field) is Policy.LOCKED:
-        return "the field is locked"
-    try:
-        value_of(after, activity_key, field)
-    except UnknownField:
-        return "the field is removed"
-    return ""

@@ -237,7 +237,7 @@ class SamePerson(Refusal):
 
 
 class PersonalChangesInConflict(Refusal):
-    """The new version would lock or remove what was changed for single patients."""
+    """The switch would take away what was changed for single patients."""
 
     code = "personal-changes-in-conflict"
 

@@ -18,6 +18,7 @@ from lockstep.domain.refusal import (
 )
 from lockstep.domain.switch import Effective, Scope, SwitchKind
 from lockstep.engine.audit import record_entry
+from lockstep.engine.conflict import require_no_new_conflicts
 from lockstep.store import selection as selection_store
 from lockstep.store import switch as store
 from lockstep.store.clock import now
@@ -66,6 +67,7 @@ def accept_switch(
                 require_no_loop(connection, organisation_id, move, claim.redirects)
             _require_fitting(connection, organisation_id, claim, seen)
             _require_allowed(claim, signed_conflicts_by)
+            require_no_new_conflicts(connection, organisation_id, claim)
             return _save(connection, organisation_id, claim, client_key, request, actor, signed_conflicts_by)
 
     return run_again(attempt, attempts=_ATTEMPTS, cap_ms=500)
@@ -165,10 +167,11 @@ def _require_allowed(claim: store.Claim, signed_conflicts_by: str | None) -> Non
     switch = claim.switch
     if switch.needs_approval and not any(person != switch.previewed_by for person in switch.approved_by):
         raise NotApproved
-    if switch.conflicts and not signed_conflicts_by:
+    if switch.conflicts and not (signed_conflicts_by or "").strip():
         raise PersonalChangesInConflict(
-            f"{switch.conflicts} personal changes would be locked or removed by this version",
-            mend="Resolve each, or have a clinician sign the list.",
+            f"{switch.conflicts} personal changes would be locked, removed or left behind by this switch",
+            where="signed_conflicts_by",
+            mend="Resolve each and make a new preview, or have a clinician sign the list.",
         )
 
 

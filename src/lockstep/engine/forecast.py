@@ -1,12 +1,14 @@
 """Computes the effect of a switch on everybody concerned: once for each group of enrolments that share their facts."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain
 
 from lockstep.domain.cohort import Cohort, reach, settled
+from lockstep.domain.conflict import Conflicts
 from lockstep.domain.content import Content
 from lockstep.domain.effect import Effect, effect_on, forecast, look_back
 from lockstep.domain.switch import AcceptedSwitch, Effective, ZoneSpan
@@ -86,7 +88,7 @@ def list_strays(connection: Connection, ground: Ground) -> tuple[list[int], list
         after = found[-1][0]
         heads = dict(found)
         known = load_enrolments(connection, organisation_id=ground.organisation_id, enrolment_ids=list(heads))
-        world = _with_origins(connection, ground, known.values())
+        world = with_origins(connection, ground, known.values())
         for enrolment_id, facts in known.items():
             segment = in_force(segments(facts, world), ground.at)
             here = segment is not None and segment.protocol_id == ground.protocol_id
@@ -97,9 +99,12 @@ def list_strays(connection: Connection, ground: Ground) -> tuple[list[int], list
 
 
 def effects_of(
-    connection: Connection, ground: Ground, switch: AcceptedSwitch, content: Content | None
+    connection: Connection, ground: Ground, switch: AcceptedSwitch, content: Content | None, conflicts: Conflicts
 ) -> Iterator[Effect]:
-    """The effect on each group of those concerned, and on those whom facts of their own set apart. Locks: none."""
+    """The effect on each group of those concerned, and on those whom facts of their own set apart. Locks: none.
+
+    Afterwards `conflicts` holds what each of them would lose of what was changed for them alone.
+    """
     outages = load_outages(connection, organisation_id=ground.organisation_id, since_at=ground.at - _OUTAGES_REACH)
     seen = forecast(switch, content, ground.world, outages)
     contents = chain.from_iterable(protocol.versions.values() for protocol in seen.with_it.values())
@@ -114,8 +119,8 @@ def effects_of(
         if effect is not None:
             effect.behind = group.behind
             yield effect
-    individuals = _individuals(connection, question, counts_rows)
-    world = _with_origins(connection, ground, [facts for facts, _ in individuals])
+    individuals = _individuals(connection, ground, question, counts_rows, partial(_add, conflicts, switch, content))
+    world = with_origins(connection, ground, [facts for facts, _ in individuals])
     seen = forecast(switch, content, world, outages)
     for facts, shape in individuals:
         effect = effect_on(facts, shape.members, seen, undecided=shape.rows if counts_rows else None)
@@ -124,8 +129,8 @@ def effects_of(
             yield effect
 
 
-def _with_origins(connection: Connection, ground: Ground, known: Iterable[EnrolmentFacts]) -> World:
-    """The ground's world with the protocols to which the enrolments were assigned before."""
+def with_origins(connection: Connection, ground: Ground, known: Iterable[EnrolmentFacts]) -> World:
+    """The ground's world with the protocols to which the enrolments were assigned before. Locks: none."""
     missing = {assigned.protocol_id for facts in known for assigned in facts.assignments} - ground.world.keys()
     if not missing:
         return ground.world
@@ -155,8 +160,24 @@ class _Shape:
     rows: dict[str, Counter[tuple[datetime, datetime]]]
 
 
+def _add(
+    conflicts: Conflicts,
+    switch: AcceptedSwitch,
+    content: Content | None,
+    known: Mapping[int, EnrolmentFacts],
+    world: World,
+) -> None:
+    seen = forecast(switch, content, world)
+    for enrolment_id, facts in known.items():
+        conflicts.add(enrolment_id, facts, seen)
+
+
 def _individuals(
-    connection: Connection, question: store.Question, counts_rows: bool
+    connection: Connection,
+    ground: Ground,
+    question: store.Question,
+    counts_rows: bool,
+    look: Callable[[Mapping[int, EnrolmentFacts], World], None],
 ) -> Collection[tuple[EnrolmentFacts, _Shape]]:
     shapes: dict[EnrolmentFacts, _Shape] = {}
     after = 0
@@ -164,6 +185,9 @@ def _individuals(
         after = found[-1][0]
         ids = [enrolment_id for enrolment_id, _ in found]
         known = load_enrolments(connection, organisation_id=question.organisation_id, enrolment_ids=ids)
+        changed = {number: facts for number, facts in known.items() if facts.personal_changes}
+        if changed:
+            look(changed, with_origins(connection, ground, changed.values()))
         rows = (
             agenda_store.list_rows(connection, organisation_id=question.organisation_id, enrolment_ids=ids)
             if counts_rows

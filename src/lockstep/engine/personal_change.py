@@ -1,11 +1,13 @@
 """Changes a value of the protocol for one patient, or gives it back to the protocol."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from lockstep.domain.conflict import lost_later
 from lockstep.domain.name import require_reason
 from lockstep.domain.protocol import require_change, value_of
-from lockstep.domain.refusal import NoSuchPersonalChange, NothingInForce, shown
+from lockstep.domain.refusal import LockedField, NoSuchPersonalChange, NothingInForce, shown
 from lockstep.domain.timeline import (
     EnrolmentFacts,
     PersonalChange,
@@ -17,6 +19,7 @@ from lockstep.domain.timeline import (
 from lockstep.engine.agenda import bring_in_step
 from lockstep.engine.audit import record_entry
 from lockstep.engine.enrolment import hold_enrolment
+from lockstep.store import conflict as conflict_store
 from lockstep.store import personal_change as store
 from lockstep.store import timeline as facts_store
 from lockstep.store.database import Connection, Database
@@ -37,12 +40,16 @@ def set_personal_change(
 
     Where a live change says so already nothing is written, and that one is returned: a retry changes nothing.
     Fields: schedule, grace_minutes, quantity, plausible, rules, rules.<key>. Raises UnknownEnrolment, Discharged,
-    NothingInForce, UnknownField (naming the known ones), LockedField, InvalidProtocol, MissingReason.
-    Locks: the enrolment's head.
+    NothingInForce, UnknownField (naming the known ones), LockedField (also when a switch that is accepted for later
+    would take the change away), InvalidProtocol, MissingReason.
+    Locks: the enrolment's head, then the control rows of its protocols, for share: a switch accepted at the same time
+    sees the change, or the change sees the switch.
     """
     reason = require_reason(reason)
     with database.transaction(organisation_id) as connection:
         _, at = hold_enrolment(connection, organisation_id=organisation_id, enrolment_id=enrolment_id)
+        _, world = _load(connection, organisation_id, enrolment_id)
+        conflict_store.hold_controls(connection, organisation_id=organisation_id, protocol_ids=world)
         facts, world = _load(connection, organisation_id, enrolment_id)
         protocol = world[_protocol_id(facts, world, at)]
         number = version_in_force(protocol, facts, at)
@@ -60,6 +67,7 @@ def set_personal_change(
         stands = live.get((activity_key, field))
         if stands is not None and (stands.value, stands.replaced) == (change.value, change.replaced):
             return stands
+        _require_lasting(facts, world, change)
         _save(connection, organisation_id, enrolment_id, change, "set personal change", reason, actor)
     return change
 
@@ -91,6 +99,18 @@ def clear_personal_change(
         change = PersonalChange(_next_number(facts), activity_key, field, None, None, at)
         _save(connection, organisation_id, enrolment_id, change, "clear personal change", reason, actor)
     return change
+
+
+def _require_lasting(facts: EnrolmentFacts, world: World, change: PersonalChange) -> None:
+    """No switch that is accepted for later takes the change away; raises LockedField with when and why."""
+    with_it = replace(facts, personal_changes=(*facts.personal_changes, change))
+    ends = lost_later(with_it, world, change)
+    if ends is not None:
+        raise LockedField(
+            f"The change would be lost at {ends[0]:%Y-%m-%d %H:%M:%S} UTC by a switch accepted already: {ends[1]}",
+            where=f"activities.{change.activity_key}.{change.field}",
+            mend="Withdraw that switch first, or change the value after it as the protocol then allows.",
+        )
 
 
 def _load(connection: Connection[Any], organisation_id: int, enrolment_id: int) -> tuple[EnrolmentFacts, World]:

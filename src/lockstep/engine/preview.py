@@ -1,17 +1,17 @@
 """Shows what a switch would do, exactly and for everybody concerned, and freezes for whom it is."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from lockstep.domain.acceptance import Redirect, span_of, timing_hash
+from lockstep.domain.conflict import Conflicts
 from lockstep.domain.content import Content
 from lockstep.domain.effect import Effect
-from lockstep.domain.personal_change import applies
 from lockstep.domain.preview import Caution, Conflict, Figures, Preview, Rank, SwitchSettings
-from lockstep.domain.preview_figures import cautions_of, figures_of, loosens_limits, why_lost
-from lockstep.domain.protocol_document import canonical_json, content_hash, to_document
+from lockstep.domain.preview_figures import cautions_of, figures_of, loosens_limits
+from lockstep.domain.protocol_document import content_hash, to_document
 from lockstep.domain.refusal import InvalidSwitch, MissingReason, NothingInForce, NothingToSwitch, UnknownProtocol
 from lockstep.domain.selection import Filter, Selection
 from lockstep.domain.switch import AcceptedSwitch, Effective, Scope, SwitchKind
@@ -152,12 +152,13 @@ def _preview(
         generation=None,
         first_at=first_at,
     )
-    effects = list(effects_of(connection, ground, switch, asked.content))
+    conflicts = Conflicts(asked.content)
+    effects = list(effects_of(connection, ground, switch, asked.content, conflicts))
     before, after = _contents(effects, ground, asked)
     _require_somebody_watched(asked, effects)
     closes_alerts = _closes_alerts(asked, after)
     figures, cautions = _count(
-        connection, ground, asked, selection, effects, before, after, target_control, closes_alerts
+        connection, ground, selection, effects, conflicts.all(), (before, after), target_control, closes_alerts
     )
     needs_approval = figures.patients > settings.approve_above_patients or (
         settings.approve_loosening and loosens_limits(effects)
@@ -323,22 +324,21 @@ def _last_version(protocol: ProtocolFacts) -> int | None:
 def _count(
     connection: Connection,
     ground: Ground,
-    asked: Asked,
     selection: Selection | None,
     effects: Sequence[Effect],
-    before: Content | None,
-    after: Content | None,
+    conflicts: tuple[Conflict, ...],
+    contents: tuple[Content | None, Content | None],
     seen_target_number: int | None,
     closes_alerts: bool,
 ) -> tuple[Figures, tuple[Caution, ...]]:
+    before, after = contents
     question = ground.question(recent_at=ground.at, selection_id=selection.selection_id if selection else None)
-    changed = preview_store.list_changed_fields(connection, question) if before and after else []
     figures = figures_of(
         effects,
         before,
         after,
         skipped=selection.skipped if selection else (),
-        conflicts=tuple(_conflicts(changed, before, after)) if before and after else (),
+        conflicts=conflicts,
         seen_target_number=seen_target_number,
     )
     removed = [activity.key for activity in figures.activities if activity.change == "removed"]
@@ -347,19 +347,7 @@ def _count(
         effects,
         figures,
         after,
-        refuses_conflicts=asked.kind is SwitchKind.PUBLISH,
         open_alerts=open_alerts,
         closes_alerts=closes_alerts,
     )
     return figures, cautions
-
-
-def _conflicts(changed: Sequence[preview_store.ChangedField], before: Content, after: Content) -> Iterator[Conflict]:
-    """Fields whose live personal changes the new content locks or has no place for; what follows it ends by itself."""
-    for each in changed:
-        replaced = None if each.replaced is None else canonical_json(each.replaced)
-        if not applies(before, each.activity_key, each.field, replaced):
-            continue
-        why = why_lost(after, each.activity_key, each.field)
-        if why:
-            yield Conflict(each.activity_key, each.field, why, each.enrolments, each.examples)

@@ -62,17 +62,6 @@ class Question:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class ChangedField:
-    """How many enrolments have a field changed, and what the protocol said when they were (plain JSON)."""
-
-    activity_key: str
-    field: str
-    replaced: Any
-    enrolments: int
-    examples: tuple[int, ...]
-
-
 def list_moves(connection: Connection[Any], *, organisation_id: int) -> list[tuple[int, int, datetime, datetime]]:
     """Every move not withdrawn: from which protocol to which, first and last instant. Locks: none."""
     return list(connection.execute(_SQL["list_moves"], {"organisation_id": organisation_id}))
@@ -110,12 +99,6 @@ def list_behind(
     """Enrolments whose agenda is behind, after a number, with the protocol of their head. Locks: none."""
     values = {**question.values(), "after_enrolment_id": after_enrolment_id, "limit": limit}
     return list(connection.execute(_SQL["list_behind"], values))
-
-
-def list_changed_fields(connection: Connection[Any], question: Question) -> list[ChangedField]:
-    """Fields with live personal changes of those concerned. Locks: none."""
-    found = connection.execute(_SQL["list_personal_changes"], question.values())
-    return [ChangedField(row[0], row[1], row[2], row[3], tuple(row[4])) for row in found]
 
 
 def count_open_alerts(

@@ -190,9 +190,12 @@ create table personal_change (
     from_at timestamptz not null,
     recorded_by text not null,
     recorded_at timestamptz not null default lockstep_now(),
+    written_xid xid8 not null default pg_current_xact_id(),
     primary key (organisation_id, enrolment_id, number),
     foreign key (organisation_id, enrolment_id) references enrolment
 );
+create index personal_change_recorded on personal_change (organisation_id, recorded_at);
+comment on column personal_change.written_xid is 'The transaction that wrote it: tells whether a preview could see it.';
 comment on table personal_change is 'A value of the protocol changed for one patient, or (cleared) given back to the protocol.';
 comment on column personal_change.replaced is 'The protocol''s value when the change was made: a field with policy follow ends where the version''s value differs from it.';
 
@@ -298,6 +301,7 @@ create table switch (
     close_alerts_of_removed boolean not null default false,
     reason text not null check (length(reason) between 1 and 1000),
     seen_switch_number integer not null,
+    seen_snapshot pg_snapshot not null default pg_current_snapshot(),
     figures jsonb not null,
     needs_approval boolean not null default false,
     previewed_by text not null,
@@ -314,6 +318,7 @@ create table switch (
     check ((effective = 'instant') = (effective_at is not null))
 );
 comment on table switch is 'A switch as previewed: what, for whom, when, why, with its figures. It changes nothing until accepted.';
+comment on column switch.seen_snapshot is 'What the preview could see: personal changes made since are looked at again before the switch is accepted.';
 comment on column switch.conflicts is 'Personal changes that the new content would lock or remove: accepted only when somebody signed for them.';
 
 create table switch_approval (
