@@ -8,7 +8,16 @@ import pytest
 from tests.engine.switch_world import World, activity, content, found
 
 from lockstep.domain.acceptance import Accepted
-from lockstep.domain.refusal import AlreadyInForce, MissingReason, NotAccepted, StalePreview, UnknownSwitch
+from lockstep.domain.refusal import (
+    AlreadyInForce,
+    MissingReason,
+    NotAccepted,
+    NothingInForce,
+    StalePreview,
+    UnknownSwitch,
+)
+from lockstep.engine.enrolment import assign
+from lockstep.engine.patient import change_zone
 from lockstep.engine.switch import show_switch, withdraw_switch
 from lockstep.store.database import Database
 
@@ -119,3 +128,77 @@ def test_publishing_now_supersedes_what_was_scheduled(database: Database, clock:
     world, protocol, anna, _ = scheduled(database, clock)
     world.publish(protocol, activity(opens="06:00"))
     assert [world.in_force(anna, at)[1] for at in (NOON, TOMORROW)] == [3, 3]
+
+
+def in_zones(database: Database, clock: "Clock", **when: object) -> tuple[World, int, int, Accepted]:
+    """Anna lives in Amsterdam, and a switch to come is said in civil time."""
+    clock.set(NOON)
+    world = found(database)
+    protocol = world.protocol("p")
+    world.publish(protocol, activity())
+    (anna,) = world.enrol(protocol, ["anna"])
+    accepted = world.accept(world.preview("publish", protocol, content=content(activity(opens="07:00")), **when))
+    return world, protocol, anna, accepted
+
+
+CIVIL = {"effective": "civil", "effective_local": datetime.fromisoformat("2026-03-03T08:00")}
+
+
+@pytest.mark.parametrize(("when", "begins"), [({"effective": "next day"}, 23), (CIVIL, 31)])
+def test_in_civil_time_it_is_possible_until_the_first_patient_has_it(
+    database: Database, clock: "Clock", when: dict[str, object], begins: int
+) -> None:
+    """Not only until it could be the time somewhere on earth, where nobody of the protocol lives."""
+    world, protocol, anna, accepted = in_zones(database, clock, **when)
+    begins_at = NOON.replace(hour=0) + timedelta(hours=begins)
+    clock.set(begins_at - timedelta(milliseconds=999))
+    with pytest.raises(AlreadyInForce, match=f"in Europe/Amsterdam from .* for enrolment {anna}"):
+        withdraw(world, accepted.switch_id)
+    clock.set(begins_at - timedelta(seconds=1))
+    assert world.in_force(anna) == (protocol, 1)
+    withdraw(world, accepted.switch_id)
+    assert world.in_force(anna, begins_at) == (protocol, 1)
+
+
+def test_who_lives_further_east_or_has_moved_there_has_it_first(database: Database, clock: "Clock") -> None:
+    world, protocol, anna, accepted = in_zones(database, clock, **CIVIL)
+    world.enrol(world.protocol("other"), ["mele"], zone="Pacific/Tongatapu")
+    clock.set(NOON + timedelta(hours=12))
+    (patient_id,) = (row for row in [anna])
+    change_zone(
+        database, organisation_id=world.organisation_id, patient_id=patient_id, zone="Asia/Tokyo", actor="t.ester"
+    )
+    clock.set(NOON + timedelta(hours=12, minutes=1))
+    assert world.in_force(anna) == (protocol, 2), "in Tokyo it is nine o'clock"
+    with pytest.raises(AlreadyInForce, match="in Asia/Tokyo from 2026-03-03 00:00:00 UTC"):
+        withdraw(world, accepted.switch_id)
+
+
+@pytest.mark.parametrize("how", ["move", "assign", "enrol"])
+def test_nobody_is_left_with_nothing_in_force(database: Database, clock: "Clock", how: str) -> None:
+    clock.set(NOON)
+    world = found(database)
+    one, other = world.protocol("one"), world.protocol("other")
+    world.publish(one, activity())
+    (anna,) = world.enrol(one, ["anna"])
+    only = world.publish(other, activity(), effective="instant", effective_at=TOMORROW)
+    later = {"effective": "instant", "effective_at": TOMORROW + timedelta(hours=2)}
+    if how == "move":
+        world.move(one, other, **later)
+    elif how == "enrol":
+        world.enrol(other, ["bram"])
+    else:
+        assign(
+            database,
+            organisation_id=world.organisation_id,
+            enrolment_id=anna,
+            protocol_id=other,
+            from_at=TOMORROW + timedelta(hours=2),
+            actor="t.ester",
+        )
+    clock.set(NOON + timedelta(minutes=1))
+    with pytest.raises(NothingInForce) as refused:
+        withdraw(world, only.switch_id)
+    assert refused.value.mend
+    world.publish(other, activity(opens="06:00"), effective="instant", effective_at=TOMORROW + timedelta(hours=1))
+    withdraw(world, only.switch_id)

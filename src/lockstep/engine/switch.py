@@ -1,20 +1,21 @@
 """Switches from preview to acceptance, and what comes after: withdrawn, reverted, shown."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from lockstep.domain.acceptance import Accepted
 from lockstep.domain.operation import OperationState
 from lockstep.domain.preview import Preview, Shown, SwitchSettings
 from lockstep.domain.protocol_document import parse
-from lockstep.domain.refusal import AlreadyInForce, MissingReason, NotAccepted, NothingToSwitch, UnknownSwitch
+from lockstep.domain.refusal import MissingReason, NotAccepted, NothingToSwitch, UnknownSwitch
 from lockstep.domain.selection import Filter
 from lockstep.domain.switch import Effective, Scope, SwitchKind
 from lockstep.engine.acceptance import accept_switch, approve_switch
 from lockstep.engine.audit import record_entry
 from lockstep.engine.operation import advance
 from lockstep.engine.preview import preview_switch
+from lockstep.engine.withdrawal import require_nobody_left, require_not_in_force
 from lockstep.store import switch as store
-from lockstep.store.clock import now
+from lockstep.store import withdrawal as withdrawal_store
 from lockstep.store.database import Connection, Database, run_again
 
 __all__ = [
@@ -23,28 +24,29 @@ __all__ = [
 ]  # fmt: skip
 
 _ATTEMPTS = 30
-_MARGIN = timedelta(seconds=1)
-"""A withdrawal must be known before the switch is in force for anybody, and its commit may be 250 ms late."""
 MOST_LISTED = 1000
 
 
 def withdraw_switch(database: Database, *, organisation_id: int, switch_id: int, reason: str, actor: str) -> Shown:
     """The scheduled switch never comes into force; withdrawing it again changes nothing.
 
-    Raises UnknownSwitch, NotAccepted, MissingReason, and AlreadyInForce from a second before its first instant on.
-    Locks: the protocol's control row, for update, then the operation's row.
+    Raises UnknownSwitch, NotAccepted, MissingReason, AlreadyInForce from a second before the first of those concerned
+    has it, and NothingInForce when somebody on the protocol, or coming to it, would have no version then.
+    Locks: the queue of moves, the protocol's control row, for update, then the operation's row.
     """
     if not 0 < len(reason.strip()) <= 1000:
         raise MissingReason(where="reason")
 
     def attempt() -> Shown:
         with database.transaction(organisation_id) as connection:
+            withdrawal_store.queue_with_moves(connection, organisation_id=organisation_id)
             store.lock_control(connection, organisation_id=organisation_id, switch_id=switch_id)
-            at = now(connection)
             shown = _show(connection, organisation_id, switch_id)
             if shown.accepted is None:
                 raise NotAccepted(mend="A preview needs no withdrawal: it expires.")
             if shown.withdrawn_at is None:
+                at = require_not_in_force(connection, organisation_id, shown, shown.accepted)
+                require_nobody_left(connection, organisation_id, shown, shown.accepted, at)
                 _withdraw(connection, organisation_id, shown.accepted, at, reason.strip(), actor)
             return _show(connection, organisation_id, switch_id)
 
@@ -54,11 +56,6 @@ def withdraw_switch(database: Database, *, organisation_id: int, switch_id: int,
 def _withdraw(
     connection: Connection, organisation_id: int, accepted: Accepted, at: datetime, reason: str, actor: str
 ) -> None:
-    if at > accepted.first_at - _MARGIN:
-        raise AlreadyInForce(
-            f"The switch is in force since {accepted.first_at:%Y-%m-%d %H:%M:%S} UTC, so it cannot be withdrawn",
-            mend="Switch forward to what was in force before (revert).",
-        )
     store.save_withdrawal(
         connection,
         organisation_id=organisation_id,

@@ -123,6 +123,7 @@ create table patient_zone (
     primary key (organisation_id, patient_id, number),
     foreign key (organisation_id, patient_id) references patient
 );
+create index patient_zone_changed on patient_zone (organisation_id, from_at) where number > 1;
 comment on table patient_zone is 'The civil time zone of a patient, from an instant on.';
 
 create table cohort (
@@ -175,6 +176,7 @@ create table assignment (
     foreign key (organisation_id, enrolment_id) references enrolment,
     foreign key (organisation_id, protocol_id) references protocol
 );
+create index assignment_planned on assignment (organisation_id, protocol_id, from_at) where from_at > recorded_at;
 comment on table assignment is 'The protocol that governs an enrolment from an instant on; moves of a switch are derived from the switch, not stored here.';
 
 create table personal_change (
@@ -938,7 +940,7 @@ grant select on duty_recalculation, duty_behind to lockstep_duty;
 
 comment on table selection_member is 'The enrolments of a selection.';
 comment on table switch_approval is 'That a second person approved a preview.';
-comment on table switch_withdrawal is 'That a scheduled switch was taken back before it was in force for anybody.';
+comment on table switch_withdrawal is 'That a scheduled switch was taken back before it was in force for anybody concerned.';
 comment on column audit_entry.detail is 'What was decided, as plain JSON.';
 comment on column audit_seal.entry_hash is 'SHA-256 of the entry in a form that never changes.';
 comment on column audit_seal.chain_hash is 'SHA-256 of the seal before it and of this entry.';
