@@ -5,17 +5,18 @@ from datetime import datetime
 from lockstep.domain.acceptance import Accepted
 from lockstep.domain.operation import OperationState
 from lockstep.domain.preview import Preview, Shown, SwitchSettings
-from lockstep.domain.protocol_document import parse
-from lockstep.domain.refusal import MissingReason, NotAccepted, NothingToSwitch, UnknownSwitch
+from lockstep.domain.refusal import MissingReason, NotAccepted, UnknownSwitch
 from lockstep.domain.selection import Filter
 from lockstep.domain.switch import Effective, Scope, SwitchKind
 from lockstep.engine.acceptance import accept_switch, approve_switch
 from lockstep.engine.audit import record_entry
 from lockstep.engine.operation import advance
 from lockstep.engine.preview import preview_switch
+from lockstep.engine.reversal import content_before, moved_ids
 from lockstep.engine.withdrawal import require_nobody_left, require_not_in_force
 from lockstep.store import switch as store
 from lockstep.store import withdrawal as withdrawal_store
+from lockstep.store.clock import now
 from lockstep.store.database import Connection, Database, run_again
 
 __all__ = [
@@ -95,36 +96,28 @@ def revert_switch(
     effective_at: datetime | None = None,
     settings: SwitchSettings | None = None,
 ) -> Preview:
-    """A preview of the switch forward to what was before: the former content for the same scope, or the move back.
+    """A preview of the switch forward to what was in force at its E: that content for its scope, or the move back.
 
-    Raises UnknownSwitch, NotAccepted, NothingToSwitch when nothing was before, and what `preview_switch` raises.
+    Back move those, and only those, who are where this very move put them. Raises UnknownSwitch, NotAccepted,
+    NothingToSwitch when nothing was before, or not the same for all, and what `preview_switch` raises.
     """
     with database.transaction(organisation_id, read_only=True, isolation="repeatable read") as connection:
         shown = _show(connection, organisation_id, switch_id)
-        if shown.accepted is None:
-            raise NotAccepted
-        before = store.find_content_before(
-            connection,
-            organisation_id=organisation_id,
-            protocol_id=shown.protocol_id,
-            number=shown.accepted.number,
-        )
-    selected = Filter(members_of=shown.selection_id) if shown.scope is Scope.SELECTION else None
-    moved = shown.kind is SwitchKind.MOVE
-    if moved:
-        assert shown.target_protocol_id is not None
-        selected = selected or Filter(assigned_protocols=(shown.protocol_id,))
-    elif before is None:
-        raise NothingToSwitch("Nothing was in force before this version")
+        moved = shown.kind is SwitchKind.MOVE
+        at = now(connection)
+        content = None if moved else content_before(connection, organisation_id, shown, at)
+        enrolment_ids = moved_ids(connection, organisation_id, shown, at) if moved else None
+    selected = not moved and shown.scope is Scope.SELECTION
     return preview_switch(
         database,
         organisation_id=organisation_id,
         kind=shown.kind,
         protocol_id=shown.target_protocol_id if moved and shown.target_protocol_id else shown.protocol_id,
-        content=None if moved or before is None else parse(before),
+        content=content,
         target_protocol_id=shown.protocol_id if moved else None,
-        scope=Scope.SELECTION if selected else Scope.EVERYONE,
-        chosen=selected,
+        scope=Scope.SELECTION if moved else shown.scope,
+        enrolment_ids=enrolment_ids,
+        chosen=Filter(members_of=shown.selection_id) if selected else None,
         effective=effective,
         effective_local=effective_local,
         effective_at=effective_at,

@@ -75,6 +75,11 @@ def list_groups(connection: Connection[Any], question: Question) -> list[Group]:
     ]
 
 
+def list_group_members(connection: Connection[Any], question: Question) -> list[tuple[int, Key]]:
+    """Each enrolment of those groups with the key of its group. Locks: none."""
+    return [(row[6], _key(row)) for row in connection.execute(_SQL["list_group_members"], question.values())]
+
+
 def list_group_rows(
     connection: Connection[Any], question: Question
 ) -> dict[Key, dict[str, dict[tuple[datetime, datetime], int]]]:

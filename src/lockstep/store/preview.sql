@@ -72,6 +72,42 @@ join cohort k
     on k.organisation_id = %(organisation_id)s
     and k.cohort_id = g.cohort_id;
 
+-- name: list_group_members
+-- Which enrolments are in those groups, with what tells the groups apart.
+-- Locks: none.
+select
+    k.zone,
+    k.anchor_on,
+    h.assigned_protocol_id,
+    width_bucket(h.assigned_at, %(boundaries)s::timestamptz[]) as bucket,
+    case when h.assigned_at >= %(recent_at)s then h.assigned_at end as recent_at,
+    coalesce(m.selection_ids, '{}') as selection_ids,
+    h.enrolment_id
+from unnest(%(protocol_ids)s::bigint[], %(generations)s::bigint[]) as c (protocol_id, generation)
+join agenda_head h
+    on h.organisation_id = %(organisation_id)s
+    and h.protocol_id = c.protocol_id
+join cohort k
+    on k.organisation_id = h.organisation_id
+    and k.cohort_id = h.cohort_id
+left join (
+    select
+        s.enrolment_id,
+        array_agg(s.selection_id order by s.selection_id) as selection_ids
+    from selection_member s
+    where s.organisation_id = %(organisation_id)s
+        and s.selection_id = any(%(selection_ids)s::bigint[])
+    group by s.enrolment_id
+) as m
+    on m.enrolment_id = h.enrolment_id
+where h.individual_until <= h.computed_at
+    and (
+        h.protocol_id = %(protocol_id)s
+        or h.generation < c.generation
+        or h.next_change_at <= %(at)s
+    )
+    and (%(selection_id)s::bigint is null or %(selection_id)s = any(m.selection_ids));
+
 -- name: list_group_rows
 -- For the same groups: how many members' earliest undecided occurrence of each activity is which.
 -- Locks: none.

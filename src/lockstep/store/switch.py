@@ -274,15 +274,6 @@ def save_withdrawal(
     )
 
 
-def find_content_before(
-    connection: Connection[Any], *, organisation_id: int, protocol_id: int, number: int
-) -> Any | None:
-    """The document of the last publication for everyone before the number. Locks: none."""
-    values = {"organisation_id": organisation_id, "protocol_id": protocol_id, "number": number}
-    row = connection.execute(_SQL["get_content_before"], values).fetchone()
-    return None if row is None else row[0]
-
-
 def list_switches(
     connection: Connection[Any],
     *,

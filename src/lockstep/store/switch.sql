@@ -519,26 +519,3 @@ where s.organisation_id = %(organisation_id)s
     and (%(before_switch_id)s::bigint is null or s.switch_id < %(before_switch_id)s)
 order by s.switch_id desc
 limit %(limit)s;
-
--- name: get_content_before
--- The content of the last publication for everyone before a number that was not withdrawn.
--- Locks: none.
-select v.content
-from switch_acceptance a
-join version v
-    on v.organisation_id = a.organisation_id
-    and v.protocol_id = a.protocol_id
-    and v.number = a.version_number
-where a.organisation_id = %(organisation_id)s
-    and a.protocol_id = %(protocol_id)s
-    and a.number < %(number)s
-    and a.kind = 'publish'
-    and a.scope = 'everyone'
-    and not exists (
-        select 1
-        from switch_withdrawal w
-        where w.organisation_id = a.organisation_id
-            and w.switch_id = a.switch_id
-    )
-order by a.number desc
-limit 1;
