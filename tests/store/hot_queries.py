@@ -5,7 +5,7 @@ from collections.abc import Mapping
 HOT: Mapping[str, Mapping[str, str]] = {
     "every measurement waits for it": {
         "measurement.list_concerned": "patient_organisation_id_identifier_key enrolment_of_patient agenda_head_pkey",
-        "measurement.list_memberships": "selection_member_of_enrolment",
+        "selection.list_memberships": "selection_member_of_enrolment",
         "measurement.list_keys": "measurement_key_pkey",
         "measurement.list_decided_since": "occurrence_pkey",
         "measurement.list_states": "occurrence_pkey occurrence_correction_pkey",
@@ -36,11 +36,11 @@ HOT: Mapping[str, Mapping[str, str]] = {
         "recalculation.claim_heads_of": "agenda_head_pkey",
         "recalculation.is_range_behind": "agenda_head_of_protocol selection_member_pkey",
         "recalculation.list_behind": "agenda_head_pkey selection_member_of_enrolment selection_member_pkey",
-        "recalculation.list_memberships": "selection_member_of_enrolment",
         "recalculation.list_standings": "agenda_pkey",
         "recalculation.list_waiting_since": "agenda_pkey",
         "recalculation.list_without_row": "agenda_head_pkey agenda_pkey",
-        "recalculation.list_rows_taken_before": "agenda_pkey enrolment_pkey measurement_of_patient",
+        "earlier.list_rows_taken_before": "agenda_pkey enrolment_pkey measurement_of_patient",
+        "earlier.list_measured_enough": "agenda_head_pkey enrolment_pkey measurement_of_patient",
         "recalculation.delete_standing_rows": "agenda_pkey",
         "recalculation.advance_rows": "agenda_pkey",
         "recalculation.advance_heads_alike": "agenda_head_pkey",
@@ -101,6 +101,9 @@ HOT: Mapping[str, Mapping[str, str]] = {
         "check_stored.list_open_samples": "alert_open alert_sample_of_alert",
     },
     "whoever previews, selects or concludes waits for it": {
+        "acceptance_overlap.list_enrolments_of": "enrolment_of_patient",
+        "acceptance_overlap.list_limit_samples": "alert_pkey alert_of_enrolment alert_sample_of_alert",
+        "acceptance_overlap.list_received": "measurement_pkey",
         "alert.resolve_removed": "alert_open alert_pkey agenda_head_pkey selection_member_pkey",
         "preview.list_behind": "agenda_head_pkey",
         "preview.list_individuals": "agenda_head_pkey selection_member_pkey",

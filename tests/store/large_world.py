@@ -24,17 +24,19 @@ insert into measurement_key (organisation_id, source, identifier, measurement_id
 select %(org)s, 'scale', p.patient_id::text || ' ' || d, p.patient_id * 10 + d, ''
 from patient p, generate_series(1, 3) d;
 insert into measurement (organisation_id, measurement_id, patient_id, code, value, unit, taken_at, judged_for_at,
-    clock_trusted, received_at, source, identifier)
+    placed_by, received_at, source, identifier)
 select %(org)s, p.patient_id * 10 + d, p.patient_id, '29463-7', 80, 'kg', now() - d * interval '1 day',
-    now() - d * interval '1 day', true, now() - d * interval '1 hour', 'scale', p.patient_id::text || ' ' || d
+    now() - d * interval '1 day', 'device', now() - d * interval '1 hour', 'scale', p.patient_id::text || ' ' || d
 from patient p, generate_series(1, 3) d;
 insert into alert (organisation_id, enrolment_id, activity_key, rule_key, kind, severity, protocol_id, version_number,
     state, about_at, raised_at, updated_at)
 select %(org)s, h.enrolment_id, 'weight', 'heavy', 'limit', 'red', h.protocol_id, 1,
     case when h.enrolment_id %% 10 = 0 then 'open' else 'resolved' end, now(), now(), now()
 from agenda_head h;
-insert into alert_sample (organisation_id, alert_id, at, measurement_id, recorded_at)
-select a.organisation_id, a.alert_id, now(), 1, now() from alert a, generate_series(1, 2);
+insert into alert_sample (organisation_id, alert_id, at, measurement_id, severity, protocol_id,
+    version_number, recorded_at)
+select a.organisation_id, a.alert_id, now(), 1, a.severity, a.protocol_id, a.version_number, now()
+from alert a, generate_series(1, 2);
 insert into patient_event (organisation_id, patient_id, event, at, source, identifier)
 select %(org)s, p.patient_id, 'meal', now() - d * interval '1 day', 'diary', p.patient_id::text || ' ' || d
 from patient p, generate_series(1, 2) d;

@@ -13,6 +13,7 @@ from tests.storm.scene import (
     JUDGED,
     MORNING,
     NOTHING_LEFT,
+    PULSE,
     THE_SAME,
     WEIGHT,
     Act,
@@ -24,6 +25,7 @@ from tests.storm.scene import (
 from lockstep.domain.measurement import Measurement
 from lockstep.domain.measurement_mapping import parse_mapping
 from lockstep.domain.operation import OperationState
+from lockstep.engine.acceptance_overlap import judge_overlap
 from lockstep.engine.audit import seal
 from lockstep.engine.check import check_slice, check_some, finish, start_check
 from lockstep.engine.duty import clear_jobs, ensure_partitions
@@ -174,6 +176,18 @@ def _chunk(scene: Scene) -> Act:
 def _verify(scene: Scene) -> Act:
     operation = scene.walked(scene.begun(scene.published()))
     return lambda who: verify(who.database, **scene.of, operation=operation)
+
+
+@decision("acceptance_overlap.judge_overlap", again=GOES_ON)
+def _judge_overlap(scene: Scene) -> Act:
+    """The clock stands still, so what came in before the switch was accepted came in at its very instant."""
+    scene.pass_until(MORNING)
+    record_measurement(scene.database, **scene.of, measurement=scene.weighed("anna", "1", MORNING, 95))
+    stricter = [{"key": "high", "above": 90, "severity": "red"}]
+    preview = scene.preview("publish", content=content(activity(opens="07:00", rules=stricter), PULSE))
+    accepted = scene.listed(scene.accept(preview).operation_id)
+    operation = scene.verified(scene.walked(scene.begun(accepted)))
+    return lambda who: judge_overlap(who.database, **scene.of, operation_id=operation.operation_id)
 
 
 @decision("recalculation.conclude", again=THE_SAME)
