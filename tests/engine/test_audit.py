@@ -22,7 +22,7 @@ from lockstep.domain.audit import (
     epoch_text,
     genesis,
 )
-from lockstep.domain.refusal import InvalidCheckpoint
+from lockstep.domain.refusal import InvalidCheckpoint, InvalidName
 from lockstep.engine.audit import checkpoint, record_entry, seal, verify
 from lockstep.store import audit as store
 from lockstep.store.database import Connection, Database
@@ -115,7 +115,7 @@ class TestEntries:
         assert row == ({"at": "2026-11-23T10:44:05+00:00", "on": "2026-11-23", "limit": "1.50", "ids": [1, 2]},)
 
     def test_an_entry_without_an_actor_is_a_mistake_of_the_caller(self, database: Database, north: int) -> None:
-        with pytest.raises(ValueError, match="actor"):
+        with pytest.raises(InvalidName):
             write(database, north, actor="")
 
     def test_the_application_can_neither_change_nor_remove_entries_and_seals(

@@ -8,7 +8,7 @@ import pytest
 from tests.engine.switch_world import World, activity, content, found
 
 from lockstep.domain.preview import SwitchSettings
-from lockstep.domain.refusal import AlreadyAccepted, NotApproved, PreviewExpired, SamePerson
+from lockstep.domain.refusal import AlreadyAccepted, InvalidName, NotApproved, PreviewExpired, SamePerson, UnknownSwitch
 from lockstep.engine.switch import approve_switch
 from lockstep.store.database import Database
 
@@ -73,3 +73,38 @@ def test_a_preview_expires_after_an_hour(database: Database, clock: "Clock") -> 
         approve(world, preview.switch_id, "s.econd")
     with pytest.raises(PreviewExpired):
         world.accept(preview)
+
+
+@pytest.mark.parametrize("again", ["M.Anager", "m.anager ", "\u00a0m.anager", "M\uff0eANAGER"])
+def test_the_first_person_written_otherwise_is_no_second(database: Database, again: str) -> None:
+    world, protocol = world_of(database)
+    preview = world.preview("publish", protocol, content=content(LOOSER))
+    with pytest.raises(SamePerson):
+        approve(world, preview.switch_id, again)
+    with pytest.raises(NotApproved) as refused:
+        world.accept(preview)
+    assert refused.value.mend
+
+
+@pytest.mark.parametrize("nobody", ["", " "])
+def test_nobody_decides_nothing(database: Database, nobody: str) -> None:
+    world, protocol = world_of(database)
+    preview = world.preview("publish", protocol, content=content(LOOSER))
+    with pytest.raises(InvalidName):
+        approve(world, preview.switch_id, nobody)
+    with pytest.raises(InvalidName):
+        world.preview("publish", protocol, content=content(LOOSER), actor=nobody)
+    approve(world, preview.switch_id, "s.econd")
+    with pytest.raises(InvalidName):
+        world.accept(preview, actor=nobody)
+
+
+def test_refusals_say_where_and_how_to_mend(database: Database) -> None:
+    world, protocol = world_of(database)
+    preview = world.preview("publish", protocol, content=content(activity(opens="07:00")))
+    world.accept(preview)
+    for refusal, switch_id in ((AlreadyAccepted, preview.switch_id), (UnknownSwitch, 4711)):
+        with pytest.raises(refusal) as refused:
+            approve(world, switch_id, "s.econd")
+        assert refused.value.where == "switch_id"
+        assert refused.value.mend

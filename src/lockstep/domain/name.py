@@ -1,5 +1,7 @@
 """Keys, titles and reasons as people give them, and what they must look like."""
 
+from unicodedata import normalize
+
 from lockstep.domain.refusal import InvalidName, MissingReason, shown
 
 MOST_KEY = 100
@@ -15,6 +17,22 @@ def require_key(key: str, *, where: str = "key") -> str:
 def require_title(title: str, *, where: str = "title") -> str:
     """The title, which has 1 to 200 printable characters without blanks at its ends; raises InvalidName."""
     return _require(title, MOST_TITLE, where)
+
+
+def require_actor(actor: str, *, where: str = "actor") -> str:
+    """The name of whoever decides, as given, which is not blank; raises InvalidName."""
+    if not actor.strip():
+        raise InvalidName("Nobody is named who decides", where=where, mend="Say who it is.")
+    return actor
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two names mean one person: blanks, capitals and ways of writing letters do not matter."""
+    return _plain(one) == _plain(other)
+
+
+def _plain(name: str) -> str:
+    return " ".join(normalize("NFKC", name).casefold().split())
 
 
 def require_reason(reason: str) -> str:

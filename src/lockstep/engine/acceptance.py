@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lockstep.domain.acceptance import Accepted, Redirect, draws_generation, find_loop, request_hash, span_of
+from lockstep.domain.name import require_actor, same_person
 from lockstep.domain.refusal import (
     AlreadyAccepted,
     InvalidSwitch,
@@ -46,10 +47,11 @@ def accept_switch(
     (`repeated`). `seen` is the number a StalePreview told, to accept where the effect is the same.
     `signed_conflicts_by` is who answers for personal changes that the new version locks or removes.
     Raises UnknownSwitch, KeyUsedOtherwise, AlreadyAccepted, StalePreview, PreviewExpired, NotApproved,
-    PersonalChangesInConflict, SwitchLoop, InThePast. Locks: the protocol's control row, for update.
+    PersonalChangesInConflict, SwitchLoop, InThePast, InvalidName. Locks: the protocol's control row, for update.
     """
     if not 0 < len(client_key) <= _LONGEST_KEY:
         raise InvalidSwitch(f"A client key has 1 to {_LONGEST_KEY} characters", where="client_key")
+    require_actor(actor)
     request = request_hash(switch_id=switch_id, actor=actor, seen=seen, signed_conflicts_by=signed_conflicts_by)
 
     def attempt() -> Accepted:
@@ -58,7 +60,7 @@ def accept_switch(
                 connection, organisation_id=organisation_id, switch_id=switch_id, client_key=client_key
             )
             if claim is None:
-                raise UnknownSwitch
+                raise unknown_switch(switch_id)
             before = _before(claim, client_key, request)
             if before is not None:
                 return before
@@ -76,20 +78,23 @@ def accept_switch(
 def approve_switch(database: Database, *, organisation_id: int, switch_id: int, actor: str) -> store.Switch:
     """A second person has approved the preview; doing it again changes nothing.
 
-    Raises UnknownSwitch, SamePerson, AlreadyAccepted, PreviewExpired. Locks: new rows only.
+    Raises UnknownSwitch, InvalidName, SamePerson, AlreadyAccepted, PreviewExpired. Locks: new rows only.
     """
+
+    require_actor(actor)
 
     def attempt() -> store.Switch:
         with database.transaction(organisation_id) as connection:
             switch = store.find_switch(connection, organisation_id=organisation_id, switch_id=switch_id)
             if switch is None:
-                raise UnknownSwitch
-            if actor in switch.approved_by:
+                raise unknown_switch(switch_id)
+            if any(same_person(actor, person) for person in switch.approved_by):
                 return switch
-            if actor == switch.previewed_by:
-                raise SamePerson
-            if store.find_acceptance(connection, organisation_id=organisation_id, switch_id=switch_id):
-                raise AlreadyAccepted
+            if same_person(actor, switch.previewed_by):
+                raise SamePerson(where="actor", mend="Ask somebody else to look at it.")
+            accepted = store.find_acceptance(connection, organisation_id=organisation_id, switch_id=switch_id)
+            if accepted is not None:
+                raise _already_accepted(accepted)
             if now(connection) >= switch.expires_at:
                 raise PreviewExpired(mend="Make a new preview.")
             store.save_approval(connection, organisation_id=organisation_id, switch_id=switch_id, actor=actor)
@@ -113,9 +118,21 @@ def _before(claim: store.Claim, client_key: str, request: str) -> Accepted | Non
                 raise KeyUsedOtherwise(where="client_key", mend="Use a new key for a new request.")
             return replace(stood.accepted, repeated=True)
     for stood in claim.accepted:
-        who = stood.accepted
-        raise AlreadyAccepted(f"{who.accepted_by} accepted this switch at {who.accepted_at:%Y-%m-%d %H:%M:%S} UTC")
+        raise _already_accepted(stood.accepted)
     return None
+
+
+def unknown_switch(switch_id: int) -> UnknownSwitch:
+    """The refusal of a number that is no switch of the organisation."""
+    return UnknownSwitch(f"There is no switch {switch_id}", where="switch_id", mend="List switches to find its number.")
+
+
+def _already_accepted(accepted: Accepted) -> AlreadyAccepted:
+    return AlreadyAccepted(
+        f"{accepted.accepted_by} accepted this switch at {accepted.accepted_at:%Y-%m-%d %H:%M:%S} UTC",
+        where="switch_id",
+        mend="Look at what became of it; to go back, revert it.",
+    )
 
 
 def _require_fitting(connection: Connection, organisation_id: int, claim: store.Claim, seen: int | None) -> None:
@@ -165,8 +182,8 @@ def _in_words(decided: store.Since) -> str:
 
 def _require_allowed(claim: store.Claim, signed_conflicts_by: str | None) -> None:
     switch = claim.switch
-    if switch.needs_approval and not any(person != switch.previewed_by for person in switch.approved_by):
-        raise NotApproved
+    if switch.needs_approval and all(same_person(each, switch.previewed_by) for each in switch.approved_by):
+        raise NotApproved(where="switch_id", mend="Have it approved by somebody else than who previewed it.")
     if switch.conflicts and not (signed_conflicts_by or "").strip():
         raise PersonalChangesInConflict(
             f"{switch.conflicts} personal changes would be locked, removed or left behind by this switch",

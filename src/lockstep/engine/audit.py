@@ -7,6 +7,7 @@ from typing import Any
 
 from lockstep.domain.audit import Checkpoint, Verification, epoch_text, genesis, sealed
 from lockstep.domain.audit import verify as verify_links
+from lockstep.domain.name import require_actor
 from lockstep.store import audit as store
 from lockstep.store import checkpoint as checkpoint_store
 from lockstep.store.clock import now as clock_now
@@ -29,10 +30,10 @@ def record_entry(
 
     `action` is a verb with its noun ('accept switch'), `subject` a noun with its number ('switch 12'). The detail is
     JSON; instants, dates and decimals are written as text. Nobody waits for the chain: a duty seals the entry later.
-    Call it near the end of a long transaction: from here to its commit nothing newer is sealed.
+    Raises InvalidName for a blank actor. Call it near the end of a long transaction: from here to its commit nothing
+    newer is sealed.
     """
-    if not actor:
-        raise ValueError("an audit entry needs an actor")
+    require_actor(actor)
     store.insert_entry(
         connection,
         organisation_id=organisation_id,

@@ -9,6 +9,7 @@ from lockstep.domain.acceptance import Redirect, span_of, timing_hash
 from lockstep.domain.conflict import Conflicts
 from lockstep.domain.content import Content
 from lockstep.domain.effect import Effect
+from lockstep.domain.name import require_actor
 from lockstep.domain.preview import Caution, Conflict, Figures, Preview, Rank, SwitchSettings
 from lockstep.domain.preview_figures import cautions_of, figures_of, loosens_limits
 from lockstep.domain.protocol_document import content_hash, to_document
@@ -70,8 +71,8 @@ def preview_switch(
     A publication has `content`, a move `target_protocol_id`. With scope *selection* the enrolments named, or those that
     `chosen` describes, are frozen. `effective_local` (naive) belongs to *civil*, `effective_at` to *instant*.
     `close_alerts_of_removed` overrides what the version switched to says about them (rule 6).
-    Raises InvalidSwitch, MissingReason, UnknownProtocol, UnknownEnrolment, NothingToSwitch, NothingInForce (a move to a
-    protocol without a version), InThePast, SwitchLoop. Locks: new rows only.
+    Raises InvalidSwitch, InvalidName, MissingReason, UnknownProtocol, UnknownEnrolment, NothingToSwitch,
+    NothingInForce (a move to a protocol without a version), InThePast, SwitchLoop. Locks: new rows only.
     """
     asked = Asked(
         SwitchKind(kind),
@@ -88,6 +89,7 @@ def preview_switch(
         close_alerts_of_removed,
     )
     _require_complete(asked)
+    require_actor(actor)
 
     def attempt() -> Preview:
         with database.transaction(organisation_id, isolation="repeatable read") as connection:

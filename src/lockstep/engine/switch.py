@@ -5,10 +5,10 @@ from datetime import datetime
 from lockstep.domain.acceptance import Accepted
 from lockstep.domain.operation import OperationState
 from lockstep.domain.preview import Preview, Shown, SwitchSettings
-from lockstep.domain.refusal import MissingReason, NotAccepted, UnknownSwitch
+from lockstep.domain.refusal import MissingReason, NotAccepted
 from lockstep.domain.selection import Filter
 from lockstep.domain.switch import Effective, Scope, SwitchKind
-from lockstep.engine.acceptance import accept_switch, approve_switch
+from lockstep.engine.acceptance import accept_switch, approve_switch, unknown_switch
 from lockstep.engine.audit import record_entry
 from lockstep.engine.operation import advance
 from lockstep.engine.preview import preview_switch
@@ -155,7 +155,7 @@ def list_switches(
 def _show(connection: Connection, organisation_id: int, switch_id: int) -> Shown:
     switch = store.find_switch(connection, organisation_id=organisation_id, switch_id=switch_id)
     if switch is None:
-        raise UnknownSwitch
+        raise unknown_switch(switch_id)
     figures, content = store.get_figures(connection, organisation_id=organisation_id, switch_id=switch_id)
     withdrawal = store.find_withdrawal(connection, organisation_id=organisation_id, switch_id=switch_id)
     return Shown(
