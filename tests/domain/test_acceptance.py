@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lockstep.domain.acceptance import Publication, Redirect, draws_generation, find_loop, span_of
+from lockstep.domain.acceptance import Publication, Redirect, draws_generation, find_loop, on_the_way_back, span_of
 from lockstep.domain.civil import local_of, next_midnight, zone_names
 from lockstep.domain.refusal import InThePast
 from lockstep.domain.switch import Effective, Scope, ZoneSpan, effective_instant
@@ -101,13 +101,18 @@ def test_a_generation_is_drawn_unless_everybody_has_this_timing(publications: li
 
 def test_loops() -> None:
     chain = [Redirect(1, 2, None), Redirect(2, 3, None), Redirect(3, 4, 7), Redirect(5, 6, None)]
-
-    def never(ids: frozenset[int]) -> bool:
-        return False
-
-    assert find_loop(Redirect(4, 1, None), chain, share_a_member=never) == (4, 1, 2, 3, 4)
-    assert find_loop(Redirect(4, 1, 8), chain, share_a_member=never) is None
-    assert find_loop(Redirect(4, 1, 8), chain, share_a_member=lambda ids: ids == {7, 8}) == (4, 1, 2, 3, 4)
-    assert find_loop(Redirect(4, 5, None), chain, share_a_member=never) is None
+    seven, eight, both = frozenset({7}), frozenset({8}), frozenset({7, 8})
+    assert find_loop(Redirect(4, 1, None), chain, [seven]) == (4, 1, 2, 3, 4)
+    assert find_loop(Redirect(4, 1, None), chain, []) is None
+    assert find_loop(Redirect(4, 1, 8), chain, [seven, eight]) is None
+    assert find_loop(Redirect(4, 1, 8), chain, [both]) == (4, 1, 2, 3, 4)
+    assert find_loop(Redirect(4, 5, None), chain, [both]) is None
     # A circle that stands already (two selections changing places) does not catch the walker.
-    assert find_loop(Redirect(9, 1, None), [Redirect(1, 2, 1), Redirect(2, 1, 2)], share_a_member=never) is None
+    standing = [Redirect(1, 2, 1), Redirect(2, 1, 2)]
+    assert find_loop(Redirect(9, 1, None), standing, [frozenset({1, 2})]) is None
+
+
+def test_only_what_leads_back_is_looked_at() -> None:
+    chain = [Redirect(1, 2, None), Redirect(2, 3, 7), Redirect(2, 5, 8), Redirect(6, 2, 9)]
+    assert on_the_way_back(Redirect(3, 1, None), chain) == chain[:2]
+    assert on_the_way_back(Redirect(5, 3, None), chain) == []

@@ -61,6 +61,7 @@ def test_moves_queue_and_publications_do_not(database: Database, admin: psycopg.
     move = world.preview("move", one, target_protocol_id=other, effective=Effective.NEXT_DAY)
     publication = world.preview("publish", other, content=content(activity(opens="07:00")))
     with database.transaction(world.organisation_id) as connection:
+        store.queue_for_move(connection, organisation_id=world.organisation_id, switch_id=move.switch_id)
         store.claim_acceptance(
             connection, organisation_id=world.organisation_id, switch_id=move.switch_id, client_key="k"
         )

@@ -1,8 +1,9 @@
 """Moves still to come never lead round in a circle; those done are done."""
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from tests.engine.switch_world import World, activity, found
 
@@ -84,3 +85,31 @@ def test_a_chain_is_followed_to_its_end(database: Database, clock: "Clock") -> N
     one = world.enrolments[f"one {a}"]
     assert world.in_force(one)[0] == a
     assert world.in_force(one, NOON + timedelta(days=1))[0] == c
+
+
+def test_members_are_looked_at_once_however_many_moves_are_to_come(
+    database: Database, clock: "Clock", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, (a, b, c) = world_of(database, clock)
+    (last,) = world.enrol(c, ["last"])
+    execute, counts = psycopg.Connection.execute, [0]
+
+    def counted(self: psycopg.Connection, *args: Any, **more: Any) -> Any:
+        counts[-1] += 1
+        return execute(self, *args, **more)
+
+    for more in (1, 4):
+        for number in range(more):
+            for source, target in ((a, b), (b, c)):
+                (one,) = world.enrol(source, [f"{more} {number} {source}"])
+                world.move(source, target, scope="selection", enrolment_ids=[one], **LATER)
+        preview = world.preview("move", c, target_protocol_id=a, scope="selection", enrolment_ids=[last], **LATER)
+        with monkeypatch.context() as patched:
+            patched.setattr(psycopg.Connection, "execute", counted)
+            accepted = world.accept(preview)
+        counts.append(0)
+        withdraw_switch(
+            database, organisation_id=world.organisation_id, switch_id=accepted.switch_id, reason="no", actor="m"
+        )
+    few, many, _ = counts
+    assert few == many

@@ -12,7 +12,7 @@ from tests.store.plans import Plan, Planner, store_queries
 from lockstep.store.queries import NamedQuery
 
 INDEXES = {name: set(indexes.split()) for group in HOT.values() for name, indexes in group.items()}
-DUTIES = {"audit.list_chains", "judgement.find_snapshot", "judgement.list_horizons"}
+DUTIES = {"audit.list_chains", "judgement.find_running", "judgement.list_horizons"}
 # Settings of a session, and questions to the server, have no plan.
 WITHOUT = {"check_stored.allow_thinking", "dictionary.list_columns", "trial.count_server_failures", "trial.list_trials"}
 

@@ -1,7 +1,8 @@
 """What acceptance decides about a previewed switch: whether it may be, from when to when, whether agendas change."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
@@ -121,33 +122,43 @@ def draws_generation(new_timing_hash: str, publications: Sequence[Publication], 
     return not settled or any(publication.timing_hash != new_timing_hash for publication in relevant)
 
 
+def on_the_way_back(new: Redirect, pending: Sequence[Redirect]) -> list[Redirect]:
+    """The moves to come that lie on some way from where the new one leads to where it begins, whoever they hold."""
+    ahead = _reached(new.target_protocol_id, [(each.protocol_id, each.target_protocol_id) for each in pending])
+    behind = _reached(new.protocol_id, [(each.target_protocol_id, each.protocol_id) for each in pending])
+    return [each for each in pending if each.protocol_id in ahead and each.target_protocol_id in behind]
+
+
 def find_loop(
-    new: Redirect, pending: Sequence[Redirect], *, share_a_member: Callable[[frozenset[int]], bool]
+    new: Redirect, pending: Sequence[Redirect], memberships: Iterable[frozenset[int]]
 ) -> tuple[int, ...] | None:
-    """The protocols of a way along moves to come that leads back to where the new one begins, or None.
+    """The protocols of a way along moves to come that leads some patient back to where the new one begins, or None.
 
-    `share_a_member` tells whether some enrolment is in all of these selections: two halves of a protocol's patients may
-    change places, no patient may go round.
+    `memberships` are the sets of selections in which patients are: two halves of a protocol's patients may change
+    places, no patient may go round. Who is in no selection is always looked at.
     """
-
-    def walk(at: int, path: tuple[int, ...], selections: frozenset[int]) -> tuple[int, ...] | None:
-        if at == new.protocol_id:
-            return path if len(selections) < 2 or share_a_member(selections) else None
-        for redirect in pending:
-            if redirect.protocol_id != at or redirect.target_protocol_id in path[1:]:
-                continue
-            found = walk(
-                redirect.target_protocol_id, (*path, redirect.target_protocol_id), selections | _named(redirect)
-            )
-            if found is not None:
-                return found
-        return None
-
-    return walk(new.target_protocol_id, (new.protocol_id, new.target_protocol_id), _named(new))
+    for member_of in {frozenset[int](), *memberships}:
+        if new.selection_id is not None and new.selection_id not in member_of:
+            continue
+        held = [each for each in pending if each.selection_id is None or each.selection_id in member_of]
+        ways = _reached(new.target_protocol_id, [(each.protocol_id, each.target_protocol_id) for each in held])
+        if new.protocol_id in ways:
+            return (new.protocol_id, *ways[new.protocol_id])
+    return None
 
 
-def _named(redirect: Redirect) -> frozenset[int]:
-    return frozenset() if redirect.selection_id is None else frozenset({redirect.selection_id})
+def _reached(begin: int, edges: Iterable[tuple[int, int]]) -> dict[int, tuple[int, ...]]:
+    """Every protocol that the edges lead to, with a shortest way there."""
+    leads: dict[int, set[int]] = defaultdict(set)
+    for one, other in edges:
+        leads[one].add(other)
+    ways: dict[int, tuple[int, ...]] = {begin: (begin,)}
+    to_go = [begin]
+    for at in to_go:
+        new = sorted(leads[at] - ways.keys())
+        ways |= {each: (*ways[at], each) for each in new}
+        to_go += new
+    return ways
 
 
 def request_hash(**request: object) -> str:

@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lockstep.domain.acceptance import Accepted, Redirect, draws_generation, find_loop, request_hash, span_of
+from lockstep.domain.acceptance import (
+    Accepted,
+    Redirect,
+    draws_generation,
+    find_loop,
+    on_the_way_back,
+    request_hash,
+    span_of,
+)
 from lockstep.domain.name import require_actor, same_person
 from lockstep.domain.refusal import (
     AlreadyAccepted,
@@ -56,6 +64,11 @@ def accept_switch(
 
     def attempt() -> Accepted:
         with database.transaction(organisation_id) as connection:
+            # Before E is taken: nothing but the queue of moves is held while members are looked at.
+            move = store.queue_for_move(connection, organisation_id=organisation_id, switch_id=switch_id)
+            if move is not None:
+                redirects = store.list_redirects_to_come(connection, organisation_id=organisation_id)
+                require_no_loop(connection, organisation_id, move, redirects)
             claim = store.claim_acceptance(
                 connection, organisation_id=organisation_id, switch_id=switch_id, client_key=client_key
             )
@@ -64,9 +77,6 @@ def accept_switch(
             before = _before(claim, client_key, request)
             if before is not None:
                 return before
-            if claim.switch.target_protocol_id is not None:
-                move = Redirect(claim.switch.protocol_id, claim.switch.target_protocol_id, claim.switch.selection_id)
-                require_no_loop(connection, organisation_id, move, claim.redirects)
             _require_fitting(connection, organisation_id, claim, seen)
             _require_allowed(claim, signed_conflicts_by)
             require_no_new_conflicts(connection, organisation_id, claim)
@@ -195,14 +205,23 @@ def _require_allowed(claim: store.Claim, signed_conflicts_by: str | None) -> Non
 def require_no_loop(
     connection: Connection, organisation_id: int, move: Redirect, redirects: Sequence[Redirect]
 ) -> None:
-    """The move does not lead round in a circle with moves to come; raises SwitchLoop with the way."""
-    way = find_loop(
-        move,
-        redirects,
-        share_a_member=lambda ids: selection_store.share_a_member(
-            connection, organisation_id=organisation_id, selection_ids=ids
-        ),
+    """The move does not lead round in a circle with moves to come; raises SwitchLoop with the way.
+
+    However many there are, members are looked at once, and only where the protocols themselves lead round.
+    """
+    relevant = on_the_way_back(move, redirects)
+    named = {each.selection_id for each in (move, *relevant)} - {None}
+    combinations = (
+        selection_store.list_combinations(
+            connection,
+            organisation_id=organisation_id,
+            selection_ids=[each for each in named if each is not None],
+            within=move.selection_id,
+        )
+        if relevant and named
+        else ()
     )
+    way = find_loop(move, relevant, combinations)
     if way is not None:
         raise SwitchLoop(
             f"With moves still to come this one leads round: {' → '.join(map(str, way))}",

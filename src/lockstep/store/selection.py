@@ -91,11 +91,12 @@ def find_selection(connection: Connection[Any], *, organisation_id: int, selecti
     return None if row is None else Selection(*row)
 
 
-def share_a_member(connection: Connection[Any], *, organisation_id: int, selection_ids: Iterable[int]) -> bool:
-    """Whether some enrolment is in all of these selections. Locks: none."""
-    values = {"organisation_id": organisation_id, "selection_ids": sorted(set(selection_ids))}
-    row = connection.execute(_SQL["share_a_member"], values).fetchone()
-    return bool(row and row[0])
+def list_combinations(
+    connection: Connection[Any], *, organisation_id: int, selection_ids: Iterable[int], within: int | None
+) -> set[frozenset[int]]:
+    """In which of the selections enrolments are together, each once; of one's members if given. Locks: none."""
+    values = {"organisation_id": organisation_id, "selection_ids": sorted(set(selection_ids)), "within": within}
+    return {frozenset(row[0]) for row in connection.execute(_SQL["list_combinations"], values)}
 
 
 def list_memberships(

@@ -117,22 +117,19 @@ from selection s
 where s.organisation_id = %(organisation_id)s
     and s.selection_id = %(selection_id)s;
 
--- name: share_a_member
--- Whether some enrolment is in all of these selections.
+-- name: list_combinations
+-- In which of some selections enrolments are together: each combination once; of the members of one selection if given.
 -- Locks: none.
-select exists (
-    select 1
+select distinct combined.selection_ids
+from (
+    select array_agg(m.selection_id order by m.selection_id) as selection_ids
     from selection_member m
     where m.organisation_id = %(organisation_id)s
-        and m.selection_id = (%(selection_ids)s::bigint[])[1]
-        and (
-            select count(*)
-            from selection_member n
-            where n.organisation_id = m.organisation_id
-                and n.selection_id = any(%(selection_ids)s::bigint[])
-                and n.enrolment_id = m.enrolment_id
-        ) = cardinality(%(selection_ids)s::bigint[])
-);
+        and m.selection_id = any(%(selection_ids)s::bigint[])
+    group by m.enrolment_id
+) as combined
+where %(within)s::bigint is null
+    or %(within)s = any(combined.selection_ids);
 
 -- name: list_memberships
 -- Which of some selections hold which enrolments.

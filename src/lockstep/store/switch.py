@@ -66,7 +66,6 @@ class Claim:
     switch: Switch
     accepted: Sequence[Repeated]
     publications: Sequence[Publication]
-    redirects: Sequence[Redirect]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +122,23 @@ def insert_switch(
     return int(row[0])
 
 
+def queue_for_move(connection: Connection[Any], *, organisation_id: int, switch_id: int) -> Redirect | None:
+    """No other move is being accepted until the transaction ends; the move, or None if it is none or accepted.
+
+    Locks: for a move the organisation's advisory one.
+    """
+    row = connection.execute(
+        _SQL["queue_for_moves"], {"organisation_id": organisation_id, "switch_id": switch_id}
+    ).fetchone()
+    return None if row is None else Redirect(*row[:3])
+
+
 def claim_acceptance(
     connection: Connection[Any], *, organisation_id: int, switch_id: int, client_key: str
 ) -> Claim | None:
     """All that acceptance decides by, in one round trip; None when there is no such switch.
 
-    Locks: the protocol's control row, for update; before it, for a move, the organisation's queue of moves.
+    Locks: the protocol's control row, for update.
     """
     values = {
         "organisation_id": organisation_id,
@@ -137,14 +147,12 @@ def claim_acceptance(
         "client_key": client_key,
     }
     with connection.pipeline():
-        connection.execute(_SQL["queue_for_moves"], values)
         control = connection.execute(_SQL["lock_control"], values)
         # A statement of its own after the lock: E is not before the decision that held the row until now.
         clock = connection.execute("select lockstep_now()")
         switch = connection.execute(_SQL["get_switch"], values)
         accepted = connection.execute(_SQL["list_acceptances_of"], values)
         publications = connection.execute(_SQL["list_publications"], values)
-        redirects = connection.execute(_SQL["list_redirects_to_come"], values)
     held, now, found = control.fetchone(), clock.fetchone(), switch.fetchone()
     if held is None or now is None or found is None:
         return None
@@ -155,7 +163,6 @@ def claim_acceptance(
         switch=_switch(found),
         accepted=[Repeated(Accepted(*row[:11]), row[11], row[12]) for row in accepted],
         publications=[_publication(row) for row in publications],
-        redirects=[Redirect(*row) for row in redirects],
     )
 
 

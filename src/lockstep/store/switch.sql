@@ -53,12 +53,23 @@ returning switch_id;
 
 -- name: queue_for_moves
 -- Moves of one organisation are accepted one after the other: only so does each see all others that could close a circle.
+-- Gives the move, unless it is accepted already: then nothing is decided any more.
 -- Locks: an advisory lock of the organisation, until the transaction ends, for moves only.
-select pg_advisory_xact_lock(hashtextextended('lockstep moves', %(organisation_id)s))
+select
+    s.protocol_id,
+    s.target_protocol_id,
+    s.selection_id,
+    pg_advisory_xact_lock(hashtextextended('lockstep moves', %(organisation_id)s))
 from switch s
 where s.organisation_id = %(organisation_id)s
     and s.switch_id = %(switch_id)s
-    and s.kind = 'move';
+    and s.kind = 'move'
+    and not exists (
+        select 1
+        from switch_acceptance a
+        where a.organisation_id = s.organisation_id
+            and a.switch_id = s.switch_id
+    );
 
 -- name: lock_control
 -- The protocol's control row, held until the transaction ends: decisions about its switches have one order.
