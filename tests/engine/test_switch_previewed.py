@@ -210,3 +210,23 @@ def test_somebody_who_came_from_another_protocol_is_counted(database: Database, 
     )
     assert world.preview("publish", other, content=content(activity(schedule=every(2)))).figures.patients == 1
     assert world.preview("publish", protocol, content=content(activity(schedule=every(2)))).figures.patients == 2
+
+
+def test_somebody_who_is_planned_to_come_is_counted(database: Database, clock: "Clock") -> None:
+    world, protocol = world_of(database, clock)
+    other = world.protocol("other")
+    world.publish(other, activity())
+    hours = timedelta(hours=1)
+    assign(
+        database,
+        organisation_id=world.organisation_id,
+        enrolment_id=world.enrolments["anna"],
+        protocol_id=other,
+        from_at=MORNING + 40 * hours,
+        actor="t.ester",
+    )
+    changed = content(activity(schedule=every(2)))
+    for at, on_it, on_other in ((39, 3, 0), (41, 2, 1)):
+        when = {"effective": "instant", "effective_at": MORNING + at * hours}
+        assert world.preview("publish", protocol, content=changed, **when).figures.patients == on_it
+        assert world.preview("publish", other, content=changed, **when).figures.patients == on_other

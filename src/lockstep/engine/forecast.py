@@ -180,9 +180,9 @@ def _individuals(
     look: Callable[[Mapping[int, EnrolmentFacts], World], None],
 ) -> Collection[tuple[EnrolmentFacts, _Shape]]:
     shapes: dict[EnrolmentFacts, _Shape] = {}
-    after = 0
-    while found := store.list_individuals(connection, question, after_enrolment_id=after, limit=_SLICE):
-        after = found[-1][0]
+    for found in chain(
+        _slices(store.list_individuals, connection, question), _slices(store.list_planned, connection, question)
+    ):
         ids = [enrolment_id for enrolment_id, _ in found]
         known = load_enrolments(connection, organisation_id=question.organisation_id, enrolment_ids=ids)
         changed = {number: facts for number, facts in known.items() if facts.personal_changes}
@@ -201,6 +201,15 @@ def _individuals(
             for row in rows.get(enrolment_id, ()):
                 shape.rows[row.activity_key][row.judge_at, row.opens_at] += 1
     return shapes.items()
+
+
+def _slices(
+    listed: Callable[..., list[tuple[int, bool]]], connection: Connection, question: store.Question
+) -> Iterator[list[tuple[int, bool]]]:
+    after = 0
+    while found := listed(connection, question, after_enrolment_id=after, limit=_SLICE):
+        after = found[-1][0]
+        yield found
 
 
 def _shape_of(facts: EnrolmentFacts, question: store.Question) -> EnrolmentFacts:

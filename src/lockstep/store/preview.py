@@ -98,6 +98,14 @@ def list_individuals(
     return list(connection.execute(_SQL["list_individuals"], values))
 
 
+def list_planned(
+    connection: Connection[Any], question: Question, *, after_enrolment_id: int, limit: int
+) -> list[tuple[int, bool]]:
+    """Enrolments elsewhere that are planned to come, after a number; none of them is behind for this. Locks: none."""
+    values = {**question.values(), "after_enrolment_id": after_enrolment_id, "limit": limit}
+    return [(row[0], False) for row in connection.execute(_SQL["list_planned"], values)]
+
+
 def list_behind(
     connection: Connection[Any], question: Question, *, after_enrolment_id: int, limit: int
 ) -> list[tuple[int, int]]:

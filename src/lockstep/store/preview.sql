@@ -196,6 +196,24 @@ where h.individual_until > h.computed_at
 order by h.enrolment_id
 limit %(limit)s;
 
+-- name: list_planned
+-- The enrolments on other protocols for which an assignment to this one is planned, after a number, in order.
+-- Locks: none.
+select distinct p.enrolment_id
+from assignment p
+join agenda_head h
+    on h.organisation_id = p.organisation_id
+    and h.enrolment_id = p.enrolment_id
+    and h.protocol_id <> all(%(protocol_ids)s::bigint[])
+where p.organisation_id = %(organisation_id)s
+    and p.protocol_id = %(protocol_id)s
+    and p.from_at > p.recorded_at
+    and p.from_at > %(at)s
+    and %(selection_id)s::bigint is null
+    and p.enrolment_id > %(after_enrolment_id)s
+order by p.enrolment_id
+limit %(limit)s;
+
 -- name: list_behind
 -- The enrolments on these protocols whose agenda is behind, after a number, in order, with the protocol of their head.
 -- Locks: none.
