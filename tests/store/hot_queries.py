@@ -13,7 +13,7 @@ HOT: Mapping[str, Mapping[str, str]] = {
         "measurement.lock_heads": "agenda_head_pkey",
         "measurement.list_rows": "agenda_pkey",
         "measurement.list_wanted_rows": "agenda_pkey",
-        "alert.lower_missed": "alert_open alert_pkey alert_sample_of_alert",
+        "alert.lower_missed": "alert_open alert_of_enrolment alert_pkey alert_sample_of_alert",
         "alert.resolve_alerts": "alert_pkey",
     },
     "a million windows that close at one instant are judged by it": {
@@ -21,7 +21,8 @@ HOT: Mapping[str, Mapping[str, str]] = {
         "judgement.claim_heads": "agenda_head_pkey",
         "judgement.list_due": "agenda_pkey",
         "judgement.save_missed_samples": "alert_open",
-        "judgement.list_runs": "agenda_pkey alert_open occurrence_pkey",
+        "judgement.list_runs": "agenda_pkey alert_open occurrence_pkey alert_sample_of_alert"
+        " occurrence_correction_pkey",
         "judgement.advance_rows": "agenda_pkey",
         "judgement.extend_rows": "agenda_pkey",
         "judgement.delete_rows": "agenda_pkey",
@@ -87,11 +88,12 @@ HOT: Mapping[str, Mapping[str, str]] = {
         "operation.list_events": "operation_event_pkey",
     },
     "every slice of a check runs it, a thousand times for a million": {
-        "check.list_scope": "enrolment_pkey selection_member_pkey agenda_head_of_protocol assignment_pkey",
+        "check.list_scope": "enrolment_pkey selection_member_pkey agenda_head_of_protocol assignment_pkey"
+        " agenda_head_pkey",
         "check.list_drifts": "drift_of_check",
         "check.note_repaired": "drift_of_check",
         "check_stored.list_subjects": "enrolment_pkey agenda_head_pkey assignment_pkey discharge_pkey pause_pkey"
-        " personal_change_pkey patient_zone_pkey patient_event_at",
+        " personal_change_pkey patient_zone_pkey patient_zone_changed patient_event_at enrolment_of_patient",
         "check_stored.list_members": "selection_member_of_enrolment",
         "check_stored.list_rows": "agenda_pkey",
         "check_stored.list_decided": "occurrence_pkey occurrence_correction_pkey enrolment_pkey measurement_pkey",
@@ -104,7 +106,15 @@ HOT: Mapping[str, Mapping[str, str]] = {
         "acceptance_overlap.list_enrolments_of": "enrolment_of_patient",
         "acceptance_overlap.list_limit_samples": "alert_pkey alert_of_enrolment alert_sample_of_alert",
         "acceptance_overlap.list_received": "measurement_pkey",
-        "alert.resolve_removed": "alert_open alert_pkey agenda_head_pkey selection_member_pkey",
+        "agenda.delete_finished": "agenda_head_pkey agenda_pkey",
+        "alert.count_missed": "alert_pkey",
+        "alert.list_perhaps_removed": "agenda_head_of_protocol alert_pkey selection_member_pkey",
+        "alert.resolve_unlocked": "alert_pkey",
+        "conflict.list_changed_since": "personal_change_recorded",
+        "patient_event.list_ended_after": "discharge_pkey enrolment_of_patient",
+        "preview.list_planned": "agenda_head_pkey assignment_planned",
+        "withdrawal.list_maybe_reached": "agenda_head_of_protocol enrolment_of_patient patient_zone_changed",
+        "withdrawal.list_arrivals": "agenda_head_of_protocol assignment_planned",
         "preview.list_behind": "agenda_head_pkey",
         "preview.list_individuals": "agenda_head_pkey selection_member_pkey",
         "preview.count_open_alerts": "alert_open agenda_head_pkey selection_member_pkey",
@@ -116,7 +126,6 @@ HOT: Mapping[str, Mapping[str, str]] = {
         "selection.list_not_members": "selection_member_pkey",
         "selection.list_unknown": "enrolment_pkey",
         "selection.list_members": "selection_member_pkey",
-        "selection.share_a_member": "selection_member_pkey selection_member_of_enrolment",
     },
 }
 """By why they are hot: the indexes by which each may enter large tables, and no other."""
@@ -126,7 +135,8 @@ WALKS: Mapping[str, tuple[str, str]] = {
     "check.count_scope": ("enrolment", "once, when a check of everybody begins"),
     "preview.list_groups": ("agenda_head selection_member", "a preview counts everybody, exactly"),
     "preview.list_group_rows": ("agenda_head agenda selection_member", "a preview counts everybody, exactly"),
-    "preview.list_personal_changes": ("personal_change", "a preview names every personal change in its way"),
+    "preview.list_group_members": ("agenda_head selection_member", "a preview looks at everybody, exactly"),
+    "selection.list_combinations": ("selection_member", "only for moves, while others are still to come"),
     "recalculation.list_protocols_of_selection": ("agenda_head", "a person asks; a selection may hold half of all"),
     "selection.freeze_selection": ("agenda_head", "a filter may choose anybody, and is asked once"),
 }
@@ -137,5 +147,6 @@ EVERY_MONTH: Mapping[str, str] = {
     "alert.lower_missed": SAMPLES,
     "check_stored.list_alerts": SAMPLES,
     "check_stored.list_open_samples": SAMPLES,
+    "judgement.list_runs": SAMPLES,
 }
 """Queries that look into every month's partition, and why."""

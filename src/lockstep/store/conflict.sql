@@ -14,20 +14,36 @@ for share of c;
 -- The values changed for single patients that the preview of a switch could not see, however late their transactions ended.
 -- Previews expire, so only the changes of about the time since are looked at.
 -- Locks: none.
+-- The lately made are found first, by their instant; in the order of the answer all there ever were would be walked through.
+with made as materialized (
+    select
+        p.enrolment_id,
+        p.activity_key,
+        p.field,
+        p.written_xid
+    from personal_change p
+    where p.organisation_id = %(organisation_id)s
+        and p.recorded_at >= (
+            select s.previewed_at - interval '1 hour'
+            from switch s
+            where s.organisation_id = %(organisation_id)s
+                and s.switch_id = %(switch_id)s
+        )
+        and not p.cleared
+)
 select distinct
-    p.enrolment_id,
-    p.activity_key,
-    p.field
-from switch s
-join personal_change p
-    on p.organisation_id = s.organisation_id
-    and p.recorded_at >= s.previewed_at - interval '1 hour'
-    and not pg_visible_in_snapshot(p.written_xid, s.seen_snapshot)
-    and not p.cleared
-where s.organisation_id = %(organisation_id)s
-    and s.switch_id = %(switch_id)s
+    m.enrolment_id,
+    m.activity_key,
+    m.field
+from made m
+where not pg_visible_in_snapshot(m.written_xid, (
+        select s.seen_snapshot
+        from switch s
+        where s.organisation_id = %(organisation_id)s
+            and s.switch_id = %(switch_id)s
+    ))
 order by
-    p.enrolment_id,
-    p.activity_key,
-    p.field
+    m.enrolment_id,
+    m.activity_key,
+    m.field
 limit %(limit)s;

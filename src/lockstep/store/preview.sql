@@ -101,6 +101,7 @@ left join (
 ) as m
     on m.enrolment_id = h.enrolment_id
 where h.individual_until <= h.computed_at
+    and h.ended_at is null
     and (
         h.protocol_id = %(protocol_id)s
         or h.generation < c.generation

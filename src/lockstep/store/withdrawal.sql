@@ -26,6 +26,7 @@ join cohort k
 where h.organisation_id = %(organisation_id)s
     and h.protocol_id = any(%(protocol_ids)s::bigint[])
     and h.enrolment_id > %(after_enrolment_id)s
+    and h.ended_at is null
 union
 select e.enrolment_id
 from patient_zone z
@@ -45,12 +46,16 @@ limit %(limit)s;
 select
     'enrolments are on the protocol' as what,
     %(at)s::timestamptz as from_at
-where exists (
-    select 1
-    from agenda_head h
-    where h.organisation_id = %(organisation_id)s
-        and h.protocol_id = %(protocol_id)s
-)
+where (
+        -- In the order of the index: where nobody is on it, nothing else may be walked through.
+        select h.enrolment_id
+        from agenda_head h
+        where h.organisation_id = %(organisation_id)s
+            and h.protocol_id = %(protocol_id)s
+            and h.ended_at is null
+        order by h.enrolment_id
+        limit 1
+    ) is not null
 union all
 select
     'a move to it is accepted (switch ' || a.switch_id || ')' as what,
