@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 pytest.importorskip("pgqueuer", reason="the extra `bench` is not installed")
-pytest.importorskip("pygal", reason="the extra `bench` is not installed")
+pytest.importorskip("lockstep.proof.bench.plot", reason="the extra `bench` is not installed")
 
 from lockstep.cli.main import app
 from lockstep.proof.bench import page, quick, run, table, verdict

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 pytest.importorskip("pgqueuer", reason="the extra `bench` is not installed")
-pytest.importorskip("pygal", reason="the extra `bench` is not installed")
+pytest.importorskip("lockstep.proof.bench.plot", reason="the extra `bench` is not installed")
 
 from lockstep.engine.check import check_slice, finish, start_check
 from lockstep.engine.check_slice import Memory

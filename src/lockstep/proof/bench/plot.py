@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,9 @@ from pygal.style import Style
 
 from lockstep.proof.bench.cell import Cell
 from lockstep.proof.bench.run import CONTENDERS, Report
+
+# It adds a finder of a kind that Python no longer asks, over which whoever walks through all of them stumbles (pytest does).
+sys.meta_path[:] = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
 
 COLOURS = ("#666666", "#b3261e", "#e08a3c", "#8c6d1f", "#6a4ea3", "#b0579b", "#3c78a8", "#7fb77e", "#1d7a3a")
 SHORT: Mapping[str, str] = {

@@ -29,6 +29,8 @@ def subject_of(operation: Operation) -> tuple[str, str] | None:
 
 ONCE = frozenset({"accept", "approve", "discharge"})
 """Decisions that stand once however often they were sent."""
+MAYBE_NOTHING = frozenset({"zone"})
+"""Decisions that write nothing where it is so already; the facts say how many entries there must be."""
 
 
 def check_audit(evidence: Evidence) -> Finding:
@@ -40,6 +42,7 @@ def check_audit(evidence: Evidence) -> Finding:
     )
     acknowledged: Counter[tuple[int | None, str, str]] = Counter()
     once: set[tuple[int | None, str, str]] = set()
+    maybe: set[tuple[int | None, str, str]] = set()
     perhaps: Counter[tuple[int | None, str, str]] = Counter()
     for each in evidence.history.operations:
         named = subject_of(each) if each.ok or each.do not in ("enrol", "register") else None
@@ -48,9 +51,12 @@ def check_audit(evidence: Evidence) -> Finding:
         place = (each.organisation_id, *named)
         if each.do in ONCE:
             once.add(place)
+        if each.do in MAYBE_NOTHING:
+            maybe.add(place)
         (acknowledged if each.ok else perhaps)[place] += 1
     for place, count in acknowledged.items():
         least, most = (1, 1) if place in once else (count, count + perhaps[place])
+        least = 0 if place in maybe else least
         looking.look(least <= entries[place] <= most, "{}: {} entries, {} decisions", place, entries[place], count)
     _look_at_facts(final, looking)
     for organisation_id, links in final.chains.items():
