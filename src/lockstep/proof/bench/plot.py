@@ -12,7 +12,7 @@ from pygal.style import Style
 from lockstep.proof.bench.cell import Cell
 from lockstep.proof.bench.run import CONTENDERS, Report
 
-# It adds a finder of a kind that Python no longer asks, over which whoever walks through all of them stumbles (pytest does).
+# It adds a finder of a kind that Python no longer asks; who walks through all finders stumbles over it (pytest does).
 sys.meta_path[:] = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
 
 COLOURS = ("#666666", "#b3261e", "#e08a3c", "#8c6d1f", "#6a4ea3", "#b0579b", "#3c78a8", "#7fb77e", "#1d7a3a")
