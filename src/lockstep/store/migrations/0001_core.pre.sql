@@ -765,26 +765,66 @@ comment on table worker is 'Sign of life of each worker; no organisation''s data
 
 -- partitions: one a month; what falls outside goes to the default one
 
+create function move_out_of_default(parent text, key text, part text, from_on date, until_on date) returns void
+language plpgsql
+set search_path from current
+as $$
+declare
+    fallback text := parent || '_default';
+    columns text;
+begin
+    select string_agg(quote_ident(a.attname), ', ' order by a.attnum)
+    into columns
+    from pg_attribute a
+    where a.attrelid = to_regclass(format('%I', parent))
+        and a.attnum > 0
+        and not a.attisdropped;
+    -- As the owner of both, who sees the rows of every organisation and may remove facts only where nothing is forced.
+    execute format('alter table %I no force row level security, disable trigger user', fallback);
+    execute format(
+        'with moved as (delete from %I where %I >= %L and %I < %L returning %s) insert into %I (%s) select %s from moved',
+        fallback, key, from_on, key, until_on, columns, part, columns, columns);
+    execute format('alter table %I force row level security, enable trigger user', fallback);
+end
+$$;
+comment on function move_out_of_default(text, text, text, date, date) is 'Rows of a month stand in its table, which is no partition yet, instead of in the default partition.';
+revoke execute on function move_out_of_default(text, text, text, date, date) from public;
+
 create function ensure_partitions(until_on date) returns integer
 language plpgsql security definer
 set search_path from current
 as $$
 declare
     parent text;
+    key text;
+    part text;
     month date;
     made integer := 0;
 begin
-    foreach parent in array array['occurrence', 'measurement', 'alert_sample', 'operation_event'] loop
+    if current_setting('lock_timeout') in ('0', '') then
+        set local lock_timeout = '1s';
+    end if;
+    for parent, key in
+        values
+            ('occurrence', 'on_date'),
+            ('measurement', 'received_at'),
+            ('alert_sample', 'recorded_at'),
+            ('operation_event', 'at')
+    loop
         month := date_trunc('month', until_on - interval '5 months')::date;
         while month <= until_on loop
-            if to_regclass(format('%I', parent || '_' || to_char(month, 'YYYYMM'))) is null then
+            part := parent || '_' || to_char(month, 'YYYYMM');
+            if to_regclass(format('%I', part)) is null then
+                -- Made apart and attached: whoever reads and writes other months goes on meanwhile.
+                execute format('lock table %I in share update exclusive mode', parent);
+                execute format('lock table %I in access exclusive mode', parent || '_default');
+                execute format('create table %I (like %I including defaults including constraints)', part, parent);
+                perform move_out_of_default(parent, key, part, month, (month + interval '1 month')::date);
                 execute format(
-                    'create table %I partition of %I for values from (%L) to (%L)',
-                    parent || '_' || to_char(month, 'YYYYMM'), parent, month, (month + interval '1 month')::date);
+                    'alter table %I attach partition %I for values from (%L) to (%L)',
+                    parent, part, month, (month + interval '1 month')::date);
                 -- Read through its parent, whose policies hold; by itself nobody may read it, and if somebody could: nothing.
-                execute format(
-                    'alter table %I enable row level security, force row level security',
-                    parent || '_' || to_char(month, 'YYYYMM'));
+                execute format('alter table %I enable row level security, force row level security', part);
                 made := made + 1;
             end if;
             month := (month + interval '1 month')::date;
@@ -793,7 +833,7 @@ begin
     return made;
 end
 $$;
-comment on function ensure_partitions(date) is 'Partitions exist for the five months up to the month of the given date; returns how many were made.';
+comment on function ensure_partitions(date) is 'Partitions exist for the five months up to the month of the given date, with the rows that waited for them in the default one; returns how many were made.';
 
 create table occurrence_default partition of occurrence default;
 create table measurement_default partition of measurement default;
