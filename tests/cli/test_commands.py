@@ -233,9 +233,9 @@ def test_a_database_without_the_schema_says_what_to_do(
     server_url: str, lockstep: Lockstep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOCKSTEP_DATABASE_URL", f"{server_url}")
-    assert "lockstep migrate" in lockstep("organisation", "list", code=1).stderr
+    assert "lockstep migrate" in lockstep("organisation", "list", code=4).stderr
 
 
 def test_an_absent_database_is_said_in_words(lockstep: Lockstep, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCKSTEP_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none?connect_timeout=1")
-    assert "does not answer" in lockstep("organisation", "list", code=1).stderr
+    assert "does not answer" in lockstep("organisation", "list", code=7).stderr

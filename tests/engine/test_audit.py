@@ -115,7 +115,7 @@ class TestEntries:
         assert row == ({"at": "2026-11-23T10:44:05+00:00", "on": "2026-11-23", "limit": "1.50", "ids": [1, 2]},)
 
     def test_an_entry_without_an_actor_is_a_mistake_of_the_caller(self, database: Database, north: int) -> None:
-        with pytest.raises(InvalidName):
+        with pytest.raises(InvalidName, match="actor"):
             write(database, north, actor="")
 
     def test_the_application_can_neither_change_nor_remove_entries_and_seals(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from lockstep.cli.face import AsJson, By, Exit, Of, command, opened_for, show
+from lockstep.cli.face import MOST_ID, AsJson, By, Exit, Of, command, opened_for, show
 from lockstep.engine import check as engine
 from lockstep.engine.repair import repair as repair_drift
 from lockstep.store.check import CheckRun
@@ -23,7 +23,7 @@ def run(
     scope: Annotated[
         str, typer.Option(help="organisation, program, protocol, selection or enrolment.")
     ] = "organisation",
-    number: Annotated[int | None, typer.Option(help="Number of the program, protocol, selection, enrolment.")] = None,
+    number: Annotated[int | None, typer.Option(min=1, max=MOST_ID, help="Number of what the scope names.")] = None,
     repair: Annotated[bool, typer.Option("--repair", help="Mend what differs, and keep it as evidence.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -50,7 +50,9 @@ def run(
 @app.command("show")
 @command
 def show_check(
-    number: Annotated[int, typer.Argument(help="Number of the check.")], organisation: Of, as_json: AsJson = False
+    number: Annotated[int, typer.Argument(min=1, max=MOST_ID, help="Number of the check.")],
+    organisation: Of,
+    as_json: AsJson = False,
 ) -> None:
     """Show a check and what it found to differ."""
     with opened_for(organisation) as (database, of):

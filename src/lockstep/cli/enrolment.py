@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from lockstep.cli.face import AsJson, By, Of, Reason, command, opened_for, show, show_list
+from lockstep.cli.face import MOST_ID, AsJson, By, Of, Reason, command, opened_for, show, show_list
+from lockstep.cli.instant import require_within
 from lockstep.cli.naming import enrolment_named, patient_named, program_named, protocol_named
 from lockstep.engine import enrolment as engine
 
@@ -31,6 +32,8 @@ def enrol(
     as_json: AsJson = False,
 ) -> None:
     """Enrol a patient in the program of a protocol, under that protocol, from now on."""
+    if anchor_on is not None:
+        require_within(anchor_on, "--anchor-on")
     with opened_for(organisation) as (database, of):
         patient = patient_named(database, of.organisation_id, identifier)
         under = protocol_named(database, of.organisation_id, protocol)
@@ -52,7 +55,7 @@ def enrol(
 def list_all(
     organisation: Of,
     program: In = None,
-    after: Annotated[int, typer.Option(help="Go on after this number.")] = 0,
+    after: Annotated[int, typer.Option(min=0, max=MOST_ID, help="Go on after this number.")] = 0,
     most: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
     as_json: AsJson = False,
 ) -> None:

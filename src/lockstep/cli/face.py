@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
 
 import typer
@@ -17,19 +19,37 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from lockstep.domain.name import require_actor
 from lockstep.domain.organisation import Organisation
-from lockstep.domain.refusal import Fault, Refusal, StalePreview
+from lockstep.domain.refusal import (
+    Fault,
+    InvalidChoice,
+    NotMigrated,
+    Refusal,
+    StalePreview,
+    Unreachable,
+    UnreadableFile,
+    short,
+    shown,
+)
 from lockstep.engine.organisation import resolve_organisation
 from lockstep.store.database import Database, is_transient
+from lockstep.store.reach import require_usable
 from lockstep.store.server import ServerFailed
 from lockstep.store.settings import read_settings
+from lockstep.store.transient import is_about_data
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
+MOST_ID = 2**63 - 1
+MOST_NUMBER = 2**31 - 1
+"""The greatest numbers that the database keeps: of things, and within a thing."""
+
+
 class Exit(IntEnum):
-    """How a command ends; the numbers are fixed. Python's own failures are 1, as everywhere."""
+    """How a command ends; the numbers are fixed (docs/reference/exit-codes.md). Python's own failures are 1."""
 
     DONE = 0
     FAILED = 1
@@ -38,6 +58,7 @@ class Exit(IntEnum):
     REFUSED = 4
     WITH_EXCEPTIONS = 5
     STILL_RUNNING = 6
+    UNREACHABLE = 7
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
@@ -68,8 +89,12 @@ Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; stands in the 
 def opened() -> Iterator[Database]:
     """The database of the settings: LOCKSTEP_DATABASE_URL, or the embedded server."""
     settings = read_settings()
+    url = settings.url()
+    require_usable(url)
+    # The command says itself what is wrong; the pool would say it again for each try.
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     with Database(
-        settings.url(), pool_max=settings.pool_max, lock_timeout_ms=settings.lock_timeout_ms, name="lockstep cli"
+        url, pool_max=settings.pool_max, lock_timeout_ms=settings.lock_timeout_ms, name="lockstep cli"
     ) as database:
         yield database
 
@@ -88,17 +113,25 @@ def command(work: Callable[P, T]) -> Callable[P, T]:
     def carry_out(*args: P.args, **kwargs: P.kwargs) -> T:
         as_json = bool(kwargs.get("as_json"))
         try:
+            _require_readable(kwargs)
+            if "actor" in kwargs:
+                require_actor(str(kwargs["actor"]))
             return work(*args, **kwargs)
         except Refusal as refusal:
             refuse(refusal, as_json=as_json)
-        except (ServerFailed, ValidationError) as failure:
-            fail(str(failure), as_json=as_json)
-        except (FileNotFoundError, IsADirectoryError, PermissionError, UnicodeDecodeError) as failure:
-            say_usage(_of_file(failure), as_json=as_json)
-        except Exception as failure:
-            if not is_transient(failure) and not _is_not_migrated(failure):
+        except ServerFailed as failure:
+            refuse(Unreachable(str(failure), where="embedded server"), as_json=as_json)
+        except ValidationError as failure:
+            refuse(_of_settings(failure), as_json=as_json)
+        except (OSError, UnicodeDecodeError) as failure:
+            if isinstance(failure, OSError) and failure.filename is None:
                 raise
-            fail(_of_database(failure), as_json=as_json)
+            refuse(_of_file(failure), as_json=as_json, ends=Exit.USAGE)
+        except Exception as failure:
+            found = _of_database(failure)
+            if found is None:
+                raise
+            refuse(found, as_json=as_json)
 
     return carry_out
 
@@ -146,7 +179,7 @@ def plain(value: object) -> Any:
     return value
 
 
-def refuse(refusal: Refusal, *, as_json: bool) -> NoReturn:
+def refuse(refusal: Refusal, *, as_json: bool, ends: Exit | None = None) -> NoReturn:
     """The refusal was said: what, where, how to mend it; nothing has changed."""
     faults: Sequence[Fault] = getattr(refusal, "faults", ())
     if as_json:
@@ -157,13 +190,20 @@ def refuse(refusal: Refusal, *, as_json: bool) -> NoReturn:
     else:
         lines = [str(fault) for fault in faults] if len(faults) > 1 else [str(refusal)]
         sys.stderr.write("".join(f"Refused: {line}\n" for line in lines))
-    raise typer.Exit(Exit.STALE_PREVIEW if isinstance(refusal, StalePreview) else Exit.REFUSED)
+    raise typer.Exit(_ENDS.get(type(refusal), Exit.REFUSED) if ends is None else ends)
 
 
 def say_usage(sentence: str, *, as_json: bool) -> NoReturn:
     """The command was not used as it can be."""
     _say("usage", sentence, as_json=as_json)
     raise typer.Exit(Exit.USAGE)
+
+
+_ENDS: Mapping[type[Refusal], Exit] = {
+    StalePreview: Exit.STALE_PREVIEW,
+    Unreachable: Exit.UNREACHABLE,
+}
+"""How a command ends that was refused, where it is not with 4."""
 
 
 def fail(sentence: str, *, as_json: bool) -> NoReturn:
@@ -179,17 +219,43 @@ def _say(code: str, sentence: str, *, as_json: bool) -> None:
         sys.stderr.write(f"{sentence}\n")
 
 
-def _of_file(failure: OSError | UnicodeDecodeError) -> str:
+def _require_readable(given: Mapping[str, object]) -> None:
+    """No text on the command line holds what cannot be kept: a NUL, or bytes that are no text."""
+    for name, value in given.items():
+        for text in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(text, str | Path) and not _is_readable(str(text)):
+                what = f"{shown(text)} holds a NUL, or bytes that are no text"
+                raise InvalidChoice(what, where=name.replace("_", "-"), mend="Leave them out.")
+
+
+def _is_readable(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _of_file(failure: OSError | UnicodeDecodeError) -> Refusal:
     if isinstance(failure, UnicodeDecodeError):
-        return "The file is not text in UTF-8."
-    return f"The file {failure.filename} cannot be read: {failure.strerror}."
+        return UnreadableFile("The file is not text in UTF-8", where="file", mend="Save it as UTF-8.")
+    what = f"The file cannot be read: {failure.strerror}"
+    return UnreadableFile(what, where=short(failure.filename), mend="Name a file that this user may read.")
 
 
-def _of_database(failure: BaseException) -> str:
+def _of_settings(failure: ValidationError) -> Refusal:
+    first = failure.errors(include_input=False, include_url=False)[0]
+    where = "LOCKSTEP_" + "_".join(map(str, first["loc"])).upper()
+    return InvalidChoice(f"The setting cannot be used: {first['msg']}", where=where, mend="Correct or unset it.")
+
+
+def _of_database(failure: BaseException) -> Refusal | None:
     if _is_not_migrated(failure):
-        return "The database has not the schema of this release. Run: lockstep migrate"
-    said = str(failure).strip().splitlines()
-    return f"The database does not answer: {said[0] if said else type(failure).__name__}"
+        return NotMigrated(where="database", mend="Run: lockstep migrate")
+    if is_transient(failure):
+        said = str(failure).strip().splitlines()
+        what = f"The database does not answer: {said[0] if said else type(failure).__name__}"
+        return Unreachable(what, where="database", mend="Look whether it was done; if not, do it again.")
+    if is_about_data(failure):
+        what = "Something of what was given cannot be kept as it is: too large, too long, or no text"
+        return InvalidChoice(what, where="arguments", mend="Nothing has changed. Correct it and do it again.")
+    return None
 
 
 def _is_not_migrated(failure: BaseException) -> bool:

@@ -8,6 +8,7 @@ import typer
 from lockstep.cli.face import AsJson, command, show
 from lockstep.store import migrate as store
 from lockstep.store.dictionary import dictionary
+from lockstep.store.reach import require_reachable
 from lockstep.store.settings import read_settings
 
 Phase = Annotated[
@@ -31,6 +32,7 @@ def migrate(
         sys.stdout.write(store.migration_sql(phase))
         return
     url = read_settings().url()
+    require_reachable(url)
     if words:
         sys.stdout.write(dictionary(url))
         return

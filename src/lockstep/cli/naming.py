@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol as Shape
 from typing import TypeVar
 
+from lockstep.cli.face import MOST_ID
 from lockstep.domain.enrolment import Enrolment
 from lockstep.domain.patient import Patient
 from lockstep.domain.program import Program, Protocol
@@ -70,8 +71,9 @@ def enrolment_named(database: Database, organisation_id: int, identifier: str, p
 
     Raises UnknownPatient, UnknownProgram, UnknownEnrolment, InvalidChoice.
     """
-    if identifier.startswith("#") and identifier[1:].isdigit():
-        return get_enrolment(database, organisation_id=organisation_id, enrolment_id=int(identifier[1:]))
+    number = number_of(identifier[1:], MOST_ID) if identifier.startswith("#") else None
+    if number is not None:
+        return get_enrolment(database, organisation_id=organisation_id, enrolment_id=number)
     patient = patient_named(database, organisation_id, identifier)
     program_id = None if program is None else program_named(database, organisation_id, program).program_id
     found = list_enrolments(
@@ -84,6 +86,13 @@ def enrolment_named(database: Database, organisation_id: int, identifier: str, p
         what = f"Patient {shown(identifier)} is enrolled in {len(lasting)} programs"
         raise InvalidChoice(what, where="patient", mend="Name the program: --program.")
     return lasting[0]
+
+
+def number_of(given: str, most: int) -> int | None:
+    """The whole number from 0 to `most` written so; None for anything else."""
+    if not given.isascii() or not given.isdigit() or len(given) > len(str(most)):
+        return None
+    return int(given) if int(given) <= most else None
 
 
 def _one(found: Sequence[K], known: Sequence[_Keyed], named: str, unknown: type[Refusal]) -> K:

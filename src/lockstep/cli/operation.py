@@ -5,16 +5,15 @@ from typing import Annotated
 
 import typer
 
-from lockstep.cli.face import AsJson, By, Of, Reason, command, opened_for, show, show_list
-from lockstep.cli.progress import exit_of, follow, words
+from lockstep.cli.face import MOST_ID, AsJson, By, Of, Reason, command, opened_for, show, show_list
+from lockstep.cli.progress import Seconds, exit_of, follow, words
 from lockstep.domain.operation import to_cloud_event
 from lockstep.engine import operation as engine
 from lockstep.engine.clock import current_instant
 
 app = typer.Typer(help="What is done in the background.", no_args_is_help=True)
 
-Number = Annotated[int, typer.Argument(help="Number of the operation.")]
-Seconds = Annotated[float | None, typer.Option("--seconds", min=0, help="Wait at most so long; then end with 6.")]
+Number = Annotated[int, typer.Argument(min=1, max=MOST_ID, help="Number of the operation.")]
 
 
 @app.command("list")
@@ -72,7 +71,7 @@ def pause(
     reason: Reason,
     organisation: Of,
     actor: By,
-    minutes: Annotated[int, typer.Option(min=1, help="For so long at most; at most an hour.")] = 10,
+    minutes: Annotated[int, typer.Option(min=1, max=60, help="For so long at most; at most an hour.")] = 10,
     as_json: AsJson = False,
 ) -> None:
     """Let an operation rest for a limited time."""

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from lockstep.cli.face import AsJson, By, Of, command, opened_for, show
+from lockstep.cli.instant import require_within
 from lockstep.cli.naming import patient_named
 from lockstep.domain.patient import NewPatient
 from lockstep.engine.patient import change_zone, register_patient
@@ -27,6 +28,8 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Register a patient."""
+    if born_on is not None:
+        require_within(born_on, "--born-on")
     patient = NewPatient(identifier, zone, born_on.date() if born_on else None)
     with opened_for(organisation) as (database, of):
         made = register_patient(database, organisation_id=of.organisation_id, patient=patient, actor=actor)

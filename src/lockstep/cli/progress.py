@@ -3,7 +3,9 @@
 import sys
 import time
 from collections.abc import Callable
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -13,6 +15,18 @@ from lockstep.engine.operation import get_operation
 from lockstep.store.database import Database
 
 LOOK_SECONDS = 0.2
+LONGEST_SECONDS = 366 * 86_400.0
+
+
+def _finite(given: float | None) -> float | None:
+    if given is not None and not 0 <= given <= LONGEST_SECONDS:  # also what is no number
+        raise typer.BadParameter("Give seconds from 0 to a year.")
+    return given
+
+
+Seconds = Annotated[
+    float | None, typer.Option("--seconds", callback=_finite, help="Wait at most so long; then end with 6.")
+]
 
 
 def follow(

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from lockstep.cli.document import Format, content_words, preview_words, read_content, write_content
-from lockstep.cli.face import AsJson, By, Exit, Of, Reason, command, opened_for, show, show_list
-from lockstep.cli.naming import program_named, protocol_named
-from lockstep.cli.progress import exit_of, follow, words
+from lockstep.cli.face import MOST_NUMBER, AsJson, By, Exit, Of, Reason, command, opened_for, show, show_list
+from lockstep.cli.naming import number_of, program_named, protocol_named
+from lockstep.cli.progress import Seconds, exit_of, follow, words
 from lockstep.domain.comparison import compare as compare_contents
 from lockstep.domain.content import Content
 from lockstep.domain.preview import Preview
@@ -181,7 +181,9 @@ def _imported(file: Path, then: Callable[[Content], str | Preview]) -> dict[str,
 def export(
     named: Named,
     organisation: Of,
-    version: Annotated[int | None, typer.Option(min=1, help="Its number; the newest if left out.")] = None,
+    version: Annotated[
+        int | None, typer.Option(min=1, max=MOST_NUMBER, help="Its number; the newest if left out.")
+    ] = None,
     format: Annotated[Format, typer.Option(help="How it is written.")] = "yaml",  # noqa: A002
     as_json: AsJson = False,
 ) -> None:
@@ -203,9 +205,7 @@ def publish(
     organisation: Of,
     actor: By,
     wait: Annotated[bool, typer.Option("--wait", help="Follow the recalculation to its end.")] = False,
-    seconds: Annotated[
-        float | None, typer.Option("--seconds", min=0, help="Wait at most so long; then end with 6.")
-    ] = None,
+    seconds: Seconds = None,
     as_json: AsJson = False,
 ) -> None:
     """Publish a document for everyone on the protocol, now: preview and accept in one step.
@@ -271,7 +271,7 @@ def _content(named: str, organisation: str) -> Content:
     if Path(named).is_file():
         return read_content(Path(named))
     key, _, version = named.partition("@")
-    if not organisation or (version and not version.isdigit()):
+    if not organisation or (version and number_of(version, MOST_NUMBER) is None):
         what = f"There is no file {named}"
         raise InvalidChoice(what, where=named, mend="A version is named protocol@3, with --organisation.")
     with opened_for(organisation) as (database, of):

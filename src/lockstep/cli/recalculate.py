@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
-from lockstep.cli.face import AsJson, By, Exit, Of, command, opened_for, show
+from lockstep.cli.face import MOST_ID, AsJson, By, Exit, Of, command, opened_for, show
 from lockstep.cli.naming import patient_named, program_named, protocol_named
-from lockstep.cli.progress import exit_of, follow, words
+from lockstep.cli.progress import Seconds, exit_of, follow, words
 from lockstep.domain.refusal import InvalidChoice
 from lockstep.engine.enrolment import list_enrolments
 from lockstep.engine.protocol import list_protocols
 from lockstep.engine.recalculation import (
     list_protocols_of_selection,
-    recalculate_enrolment,
+    recalculate_patient,
     request_recalculation,
 )
 from lockstep.store.database import Database
@@ -21,7 +21,6 @@ from lockstep.store.database import Database
 app = typer.Typer(help="Compute agendas anew; nothing that was decided changes.", no_args_is_help=True)
 
 Wait = Annotated[bool, typer.Option("--wait", help="Follow it to its end.")]
-Seconds = Annotated[float | None, typer.Option("--seconds", min=0, help="Wait at most so long; then end with 6.")]
 
 
 @app.command()
@@ -29,6 +28,7 @@ Seconds = Annotated[float | None, typer.Option("--seconds", min=0, help="Wait at
 def patient(
     identifier: Annotated[str, typer.Argument(help="The patient's identifier.")],
     organisation: Of,
+    actor: By,
     as_json: AsJson = False,
 ) -> None:
     """Compute the agendas of one patient anew, at once; ends with 5 when one had to be set aside."""
@@ -39,11 +39,13 @@ def patient(
             for each in list_enrolments(database, organisation_id=of.organisation_id, patient_id=found.patient_id)
             if each.discharged_at is None
         ]
-        failed = [
-            number
-            for number in enrolments
-            if not recalculate_enrolment(database, organisation_id=of.organisation_id, enrolment_id=number)
-        ]
+        failed = recalculate_patient(
+            database,
+            organisation_id=of.organisation_id,
+            patient_id=found.patient_id,
+            enrolment_ids=enrolments,
+            actor=actor,
+        )
     words_ = f"{len(enrolments) - len(failed)} of {len(enrolments)} agendas are in step."
     show({"enrolments": enrolments, "set_aside": failed}, as_json=as_json, words=words_)
     if failed:
@@ -53,7 +55,7 @@ def patient(
 @app.command()
 @command
 def selection(
-    number: Annotated[int, typer.Argument(help="Number of the selection.")],
+    number: Annotated[int, typer.Argument(min=1, max=MOST_ID, help="Number of the selection.")],
     organisation: Of,
     actor: By,
     wait: Wait = False,

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from lockstep.cli.document import preview_words, read_content
-from lockstep.cli.face import AsJson, By, Of, Reason, command, opened_for, show, show_list
+from lockstep.cli.face import MOST_ID, MOST_NUMBER, AsJson, By, Of, Reason, command, opened_for, show, show_list
+from lockstep.cli.instant import read_time
 from lockstep.cli.naming import protocol_named
-from lockstep.cli.progress import exit_of, follow, words
+from lockstep.cli.progress import Seconds, exit_of, follow, words
 from lockstep.domain.preview import Shown
-from lockstep.domain.refusal import InvalidChoice, shown
+from lockstep.domain.refusal import InvalidChoice
 from lockstep.domain.selection import Filter
 from lockstep.domain.switch import Effective, Scope, SwitchKind
 from lockstep.engine import switch as engine
@@ -21,7 +22,7 @@ from lockstep.engine.preview import preview_switch
 
 app = typer.Typer(help="Decisions that put enrolments on another version or protocol.", no_args_is_help=True)
 
-Number = Annotated[int, typer.Argument(help="Number of the switch.")]
+Number = Annotated[int, typer.Argument(min=1, max=MOST_ID, help="Number of the switch.")]
 When = Annotated[
     str,
     typer.Option(
@@ -42,11 +43,14 @@ def preview(
     move_to: Annotated[str | None, typer.Option(help="The protocol to which enrolments go.")] = None,
     at: When = "now",
     enrolment: Annotated[
-        list[int] | None, typer.Option("--enrolment", "-e", help="Only this one; several times for more.")
+        list[int] | None,
+        typer.Option("--enrolment", "-e", min=1, max=MOST_ID, help="Only this one; several times for more."),
     ] = None,
     zone: Annotated[list[str] | None, typer.Option(help="Only patients in this zone.")] = None,
-    first: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
-    not_in: Annotated[list[int] | None, typer.Option(help="Nobody of this earlier selection.")] = None,
+    first: Annotated[int | None, typer.Option(min=1, max=MOST_NUMBER, help="Only the first so many.")] = None,
+    not_in: Annotated[
+        list[int] | None, typer.Option(min=1, max=MOST_ID, help="Nobody of this earlier selection.")
+    ] = None,
     close_alerts: Annotated[
         bool | None,
         typer.Option(
@@ -107,15 +111,14 @@ def accept(
     actor: By,
     key: Annotated[str, typer.Option(help="Makes repeating safe: the same key has one effect.")] = "",
     seen: Annotated[
-        int | None, typer.Option(help="The number a stale preview told, where the effect is the same.")
+        int | None,
+        typer.Option(min=0, max=MOST_NUMBER, help="The number a stale preview told, where the effect is the same."),
     ] = None,
     signed_conflicts_by: Annotated[
         str | None, typer.Option(help="Who answers for personal changes in conflict.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Follow the recalculation to its end.")] = False,
-    seconds: Annotated[
-        float | None, typer.Option("--seconds", min=0, help="Wait at most so long; then end with 6.")
-    ] = None,
+    seconds: Seconds = None,
     as_json: AsJson = False,
 ) -> None:
     """Accept a switch: it is in force for each patient from its instant on."""
@@ -224,11 +227,8 @@ def read_when(given: str) -> tuple[Effective, datetime | None, datetime | None]:
         return Effective.NOW, None, None
     if given in ("next-day", "next day"):
         return Effective.NEXT_DAY, None, None
-    try:
-        at = datetime.fromisoformat(given)
-    except ValueError:
-        mend = "Say now, next-day, 2026-12-01T08:00 (civil time) or 2026-12-01T08:00Z (an instant)."
-        raise InvalidChoice(f"{shown(given)} is no time", where="--at", mend=mend) from None
+    mend = "Say now, next-day, 2026-12-01T08:00 (civil time) or 2026-12-01T08:00Z (an instant)."
+    at = read_time(given, "--at", mend=mend)
     if at.tzinfo is None:
         return Effective.CIVIL, at, None
     return Effective.INSTANT, None, at.astimezone(UTC)

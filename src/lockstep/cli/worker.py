@@ -6,6 +6,7 @@ import typer
 
 from lockstep.cli.face import AsJson, command, opened, show_list
 from lockstep.engine.worker import list_workers
+from lockstep.store.reach import require_address
 from lockstep.store.settings import read_settings
 from lockstep.worker import main
 
@@ -21,6 +22,8 @@ def worker(
     """Look after everything that happens by itself, until told to stop; start as many as wanted, on any machine."""
     if not listed:
         settings = read_settings()
+        # Only the address: a worker waits for a database that is not there yet.
+        require_address(settings.url())
         main.run(settings.url(), lock_timeout_ms=settings.lock_timeout_ms, beats=beat)
         return
     with opened() as database:

@@ -7,6 +7,7 @@ from lockstep.domain.refusal import InvalidName, MissingReason, shown
 MOST_KEY = 100
 MOST_TITLE = 200
 MOST_REASON = 1000
+MOST_ACTOR = 200
 
 
 def require_key(key: str, *, where: str = "key") -> str:
@@ -41,6 +42,11 @@ def require_reason(reason: str) -> str:
     if not 1 <= len(reason) <= MOST_REASON or "\0" in reason:
         raise MissingReason(where="reason", mend="Say why, in a sentence.")
     return reason
+
+
+def require_actor(actor: str) -> str:
+    """Who decides, in 1 to 200 printable characters without blanks at the ends; raises InvalidName."""
+    return _require(actor, MOST_ACTOR, "actor")
 
 
 def _require(given: str, most: int, where: str) -> str:

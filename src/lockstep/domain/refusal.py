@@ -7,11 +7,14 @@ class Refusal(Exception):
     """This is not allowed."""
 
     code = "refused"
+    usual_where = ""
+    usual_mend = ""
+    """What is said where whoever refuses says nothing more exact."""
 
     def __init__(self, what: str = "", *, where: str = "", mend: str = "") -> None:
         self.what = what or (type(self).__doc__ or "This is not allowed.").strip()
-        self.where = where
-        self.mend = mend
+        self.where = where or self.usual_where
+        self.mend = mend or self.usual_mend
         super().__init__(str(self))
 
     def __str__(self) -> str:
@@ -86,6 +89,30 @@ class UnreadableFile(Refusal):
     """The file cannot be read."""
 
     code = "unreadable-file"
+
+
+class InvalidAddress(Refusal):
+    """This is no address of a database."""
+
+    code = "invalid-address"
+
+
+class DatabaseRefuses(Refusal):
+    """The database does not let us in."""
+
+    code = "database-refuses"
+
+
+class NotMigrated(Refusal):
+    """The database has not the schema of this release."""
+
+    code = "not-migrated"
+
+
+class Unreachable(Refusal):
+    """The database does not answer; nothing was done."""
+
+    code = "unreachable"
 
 
 class InvalidName(Refusal):
@@ -182,6 +209,8 @@ class UnknownSwitch(Refusal):
     """There is no such switch."""
 
     code = "unknown-switch"
+    usual_where = "switch_id"
+    usual_mend = "List them: lockstep switch list."
 
 
 class InvalidSwitch(Refusal):
@@ -194,18 +223,24 @@ class NothingToSwitch(Refusal):
     """This switch would change nothing."""
 
     code = "nothing-to-switch"
+    usual_where = "switch"
+    usual_mend = "Compare it with what is in force: lockstep protocol compare."
 
 
 class InThePast(Refusal):
     """The time at which the switch should take effect has passed; a switch never takes effect in the past."""
 
     code = "in-the-past"
+    usual_where = "effective"
+    usual_mend = "Name a time that is to come, or take 'now'."
 
 
 class PreviewExpired(Refusal):
     """The preview has expired."""
 
     code = "preview-expired"
+    usual_where = "switch_id"
+    usual_mend = "Preview it again."
 
 
 class StalePreview(Refusal):
@@ -228,6 +263,8 @@ class NotApproved(Refusal):
     """A second person must approve this switch first."""
 
     code = "not-approved"
+    usual_where = "switch_id"
+    usual_mend = "Have it approved: lockstep switch approve."
 
 
 class SamePerson(Refusal):
@@ -252,12 +289,16 @@ class AlreadyAccepted(Refusal):
     """The switch has been accepted already."""
 
     code = "already-accepted"
+    usual_where = "switch_id"
+    usual_mend = "Look at it: lockstep switch show."
 
 
 class NotAccepted(Refusal):
     """The switch has not been accepted."""
 
     code = "not-accepted"
+    usual_where = "switch_id"
+    usual_mend = "Accept it first, or let its preview expire."
 
 
 class AlreadyInForce(Refusal):
@@ -282,6 +323,8 @@ class UnknownOperation(Refusal):
     """There is no such operation."""
 
     code = "unknown-operation"
+    usual_where = "operation_id"
+    usual_mend = "List them: lockstep operation list."
 
 
 class ImpossibleStep(Refusal):

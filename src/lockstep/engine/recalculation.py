@@ -68,9 +68,32 @@ def request_recalculation(
             actor=actor,
             action="request recalculation",
             subject=f"operation {operation_id}",
-            detail={"protocol_id": protocol_id, "selection_id": selection_id},
+            detail={"protocol_id": protocol_id, "selection_id": selection_id, "sentence": sentence},
         )
-    return operation_id
+        return operation_id
+
+
+def recalculate_patient(
+    database: Database, *, organisation_id: int, patient_id: int, enrolment_ids: Sequence[int], actor: str
+) -> list[int]:
+    """The patient's agendas are computed anew, because somebody asked; returns the enrolments set aside instead.
+
+    The decision stands in the audit before, since what fails is rolled back. Locks: as `recalculate_enrolment`.
+    """
+    with database.transaction(organisation_id) as connection:
+        record_entry(
+            connection,
+            organisation_id=organisation_id,
+            actor=actor,
+            action="recalculate patient",
+            subject=f"patient {patient_id}",
+            detail={"enrolment_ids": list(enrolment_ids)},
+        )
+    return [
+        each
+        for each in enrolment_ids
+        if not recalculate_enrolment(database, organisation_id=organisation_id, enrolment_id=each)
+    ]
 
 
 def list_protocols_of_selection(database: Database, *, organisation_id: int, selection_id: int) -> list[int]:
