@@ -14,7 +14,7 @@ Settle = Callable[[], None]
 def test_organisations_programs_protocols_and_patients_are_made_and_listed(lockstep: Lockstep, clinic: Path) -> None:
     assert answer(lockstep("organisation", "list", "--json"))[0]["key"] == "clinic"
     assert answer(lockstep("program", "list", "--json"))[0]["title"] == "Heart failure"
-    assert answer(lockstep("protocol", "list", "--json"))[0]["last_version_number"] == 1
+    assert answer(lockstep("protocol", "list", "--json"))[0]["version_number"] == 1
     assert answer(lockstep("patient", "show", "p1", "--json"))["zone"] == "Europe/Amsterdam"
     assert len(answer(lockstep("enrolment", "list", "--json"))) == 1
     assert lockstep("protocol", "list").stdout.split("\t")[2:] == ["stable", "Stable", "1\n"]

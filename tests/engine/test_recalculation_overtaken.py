@@ -82,7 +82,7 @@ class Overtaken(Recalculated):
     def answer(self, at: datetime, known_at: datetime) -> Any:
         return answer_agenda(
             self.database,
-            **self.of,
+            organisation_id=self.of["organisation_id"],
             enrolment_id=self.enrolments[0],
             from_at=TUESDAY,
             until_at=TUESDAY + timedelta(days=1),

@@ -9,13 +9,10 @@ from lockstep.cli.enrolment import In, Who
 from lockstep.cli.face import AsJson, Of, command, opened_for, show
 from lockstep.cli.instant import read_instant
 from lockstep.cli.naming import enrolment_named
-from lockstep.domain.answer import AgendaAnswer, AnsweredOccurrence, Behind
+from lockstep.domain.answer import AnsweredOccurrence
 from lockstep.domain.civil import local_of
-from lockstep.domain.state_words import Behind as BehindWords
-from lockstep.domain.state_words import InForce as InForceWords
-from lockstep.domain.state_words import NothingInForce, state_words
 from lockstep.engine.clock import current_instant
-from lockstep.engine.timeline import answer_agenda, answer_behind
+from lockstep.engine.timeline import answer_agenda
 
 app = typer.Typer(help="What patients are asked.", no_args_is_help=True)
 
@@ -44,43 +41,27 @@ def show_one(
             until_at=begins + timedelta(days=days),
             at=instant,
             known_at=known,
+            with_state=True,
         )
-        behind = answer_behind(database, organisation_id=of.organisation_id, enrolment_id=enrolment.enrolment_id)
-    in_force, pending = _state(answer, behind)
+    state = answer.state
+    assert state is not None, "it was asked for"
     zone = answer.in_force.zone if answer.in_force else "UTC"
-    lines = [in_force, pending, *(_line(occurrence, zone) for occurrence in answer.occurrences)]
+    lines = [state.words.in_force, state.words.pending, *(_line(occurrence, zone) for occurrence in answer.occurrences)]
     told = {
         "enrolment_id": enrolment.enrolment_id,
         "at": answer.at,
         "known_at": answer.known_at,
         "zone": zone,
-        "in_force": in_force,
-        "pending": pending,
+        "in_force": state.words.in_force,
+        "pending": state.words.pending,
+        "paused": state.paused,
+        "next_change_at": state.next_change_at,
         "version": answer.in_force.version_number if answer.in_force else None,
         "protocol_id": answer.in_force.protocol_id if answer.in_force else None,
-        "in_step": behind.in_step,
+        "in_step": state.in_step,
         "occurrences": list(answer.occurrences),
     }
     show(told, as_json=as_json, words="\n".join(lines))
-
-
-def _state(answer: AgendaAnswer, behind: Behind) -> tuple[str, str]:
-    found = answer.in_force
-    pending = [] if behind.in_step else [BehindWords()]
-    if found is None or found.version_number is None:
-        words = state_words(NothingInForce("" if found is None else "no version published"), pending)
-    else:
-        fact = InForceWords(
-            found.program_title,
-            found.protocol_title,
-            found.version_number,
-            found.since_at,
-            found.zone,
-            found.accepted_by or "",
-            found.personal_changes,
-        )
-        words = state_words(fact, pending)
-    return words.in_force, words.pending
 
 
 def _line(occurrence: AnsweredOccurrence, zone: str) -> str:

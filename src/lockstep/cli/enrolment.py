@@ -9,6 +9,7 @@ from lockstep.cli.face import MOST_ID, AsJson, By, Of, Reason, command, opened_f
 from lockstep.cli.instant import require_within
 from lockstep.cli.naming import enrolment_named, patient_named, program_named, protocol_named
 from lockstep.engine import enrolment as engine
+from lockstep.engine.timeline import answer_state
 
 app = typer.Typer(help="Patients in programs.", no_args_is_help=True)
 
@@ -78,6 +79,32 @@ def list_all(
         "discharged": lambda each: each.discharged_at,
     }
     show_list(found, columns, as_json=as_json)
+
+
+@app.command("show")
+@command
+def show_one(patient: Who, organisation: Of, program: In = None, as_json: AsJson = False) -> None:
+    """Show an enrolment: what is in force, and what is pending."""
+    with opened_for(organisation) as (database, of):
+        found = enrolment_named(database, of.organisation_id, patient, program)
+        state = answer_state(database, organisation_id=of.organisation_id, enrolment_id=found.enrolment_id)
+    ended = f", ended {found.discharged_at:%Y-%m-%d %H:%M:%S} UTC" if found.discharged_at else ""
+    lines = [
+        f"Enrolment #{found.enrolment_id} of patient {found.patient_id} in program {found.program_id},"
+        f" days counted from {found.anchor_on}{ended}.",
+        state.words.in_force,
+        state.words.pending,
+    ]
+    told = {
+        "enrolment": found,
+        "in_force": state.words.in_force,
+        "pending": state.words.pending,
+        "paused": state.paused,
+        "in_step": state.in_step,
+        "set_aside": state.set_aside,
+        "next_change_at": state.next_change_at,
+    }
+    show(told, as_json=as_json, words="\n".join(lines))
 
 
 @app.command()

@@ -11,6 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from lockstep.cli.face import Exit
 from lockstep.domain.operation import ENDED, Operation, OperationState
+from lockstep.domain.state import pending_of
+from lockstep.domain.state_words import pending_words
 from lockstep.engine.operation import get_operation
 from lockstep.store.database import Database
 
@@ -64,6 +66,9 @@ def words(operation: Operation) -> str:
     if operation.total is not None:
         counted = f", {operation.done or 0:,} of {operation.total:,}"
     reason = f" ({operation.reason.rstrip('.')})" if operation.reason else ""
+    pending = pending_of(operation)
+    if pending is not None:
+        reason = f"; {pending_words([pending])}"
     return f"Operation {operation.operation_id}: {operation.sentence}: {operation.state}{counted}{reason}."
 
 

@@ -69,7 +69,8 @@ def list_all(
         "program": lambda each: each.program_id,
         "key": lambda each: each.key,
         "title": lambda each: each.title,
-        "version": lambda each: each.last_version_number or "",
+        "version": lambda each: each.version_number,
+        "besides": lambda each: each.besides,
     }
     show_list(found, columns, as_json=as_json)
 

@@ -8,16 +8,22 @@ from typing import Annotated
 import typer
 
 from lockstep.cli.document import preview_words, read_content
-from lockstep.cli.face import MOST_ID, MOST_NUMBER, AsJson, By, Of, Reason, command, opened_for, show, show_list
+from lockstep.cli.face import MOST_ID, MOST_NUMBER, AsJson, By, Of, Reason, command, opened_for, plain, show, show_list
 from lockstep.cli.instant import read_time
 from lockstep.cli.naming import protocol_named
 from lockstep.cli.progress import Seconds, exit_of, follow, words
+from lockstep.domain.acceptance import Accepted
+from lockstep.domain.operation import Operation
 from lockstep.domain.preview import Shown
 from lockstep.domain.refusal import InvalidChoice
 from lockstep.domain.selection import Filter
+from lockstep.domain.state import pending_of
+from lockstep.domain.state_words import Pending, Scheduled, effect_words, pending_words
 from lockstep.domain.switch import Effective, Scope, SwitchKind
 from lockstep.engine import switch as engine
 from lockstep.engine.acceptance import accept_switch, approve_switch
+from lockstep.engine.clock import current_instant
+from lockstep.engine.operation import get_operation
 from lockstep.engine.preview import preview_switch
 
 app = typer.Typer(help="Decisions that put enrolments on another version or protocol.", no_args_is_help=True)
@@ -132,6 +138,7 @@ def accept(
             seen=seen,
             signed_conflicts_by=signed_conflicts_by,
         )
+        shown = engine.show_switch(database, organisation_id=of.organisation_id, switch_id=number)
         followed = None
         if wait:
             followed = follow(
@@ -142,7 +149,7 @@ def accept(
             )
     lines = [
         f"Switch {number} was accepted at {accepted.accepted_at:%Y-%m-%d %H:%M:%S} UTC by {accepted.accepted_by},"
-        f" in force from {accepted.first_at:%Y-%m-%d %H:%M:%S} UTC on; operation {accepted.operation_id}."
+        f" in force {_effect(shown, accepted)}; operation {accepted.operation_id}."
     ]
     if followed is not None:
         lines.append(words(followed))
@@ -189,7 +196,15 @@ def show_one(number: Number, organisation: Of, as_json: AsJson = False) -> None:
     """Show a switch and what became of it."""
     with opened_for(organisation) as (database, of):
         found = engine.show_switch(database, organisation_id=of.organisation_id, switch_id=number)
-    show(found, as_json=as_json, words=_words(found))
+        now = current_instant(database)
+        operation = None
+        if found.accepted is not None:
+            operation = get_operation(
+                database, organisation_id=of.organisation_id, operation_id=found.accepted.operation_id
+            )
+    pending = _pending(found, operation, now)
+    told = {**plain(found), "pending": pending, "operation": operation}
+    show(told, as_json=as_json, words="\n".join([_words(found), f"  {pending}."]))
 
 
 @app.command("list")
@@ -234,6 +249,26 @@ def read_when(given: str) -> tuple[Effective, datetime | None, datetime | None]:
     return Effective.INSTANT, None, at.astimezone(UTC)
 
 
+def _effect(found: Shown, accepted: Accepted) -> str:
+    return effect_words(found.effective, found.effective_local, accepted.first_at, accepted.last_at)
+
+
+def _pending(found: Shown, operation: Operation | None, now: datetime) -> str:
+    """What of an accepted switch is still to come, in the words of every face."""
+    accepted = found.accepted
+    pending: list[Pending] = []
+    if accepted is None or found.withdrawn_at is not None:
+        return pending_words(pending)
+    if now < accepted.last_at:
+        target = f"version {accepted.version_number}" if accepted.version_number else "the other protocol"
+        at = accepted.first_at if found.effective in (Effective.NOW, Effective.INSTANT) else None
+        pending.append(Scheduled(target, accepted.accepted_by, at=at, zone="UTC", local=found.effective_local))
+    works = None if operation is None else pending_of(operation)
+    if works is not None and now >= accepted.first_at:
+        pending.append(works)
+    return pending_words(pending)
+
+
 def _words(found: Shown) -> str:
     lines = [f"Switch {found.switch_id}: {found.kind}, for {found.scope}, {found.effective}: {found.reason}"]
     lines.append(f"  Previewed by {found.previewed_by} at {found.previewed_at:%Y-%m-%d %H:%M:%S} UTC.")
@@ -243,7 +278,7 @@ def _words(found: Shown) -> str:
         accepted = found.accepted
         lines.append(
             f"  Accepted by {accepted.accepted_by} at {accepted.accepted_at:%Y-%m-%d %H:%M:%S} UTC,"
-            f" in force from {accepted.first_at:%Y-%m-%d %H:%M:%S} UTC on; operation {accepted.operation_id}."
+            f" in force {_effect(found, accepted)}; operation {accepted.operation_id}."
         )
     if found.withdrawn_at is not None:
         lines.append(f"  Withdrawn by {found.withdrawn_by} at {found.withdrawn_at:%Y-%m-%d %H:%M:%S} UTC.")

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from lockstep.domain.agenda import Course, activity_keys, occurrences_between
 from lockstep.domain.content import Content
 from lockstep.domain.occurrence import Fate, Key, Occurrence, OccurrenceState
+from lockstep.domain.state import State
 from lockstep.domain.timeline import Segment
 
 
@@ -71,12 +72,16 @@ class AnsweredOccurrence:
 
 @dataclass(frozen=True, slots=True)
 class AgendaAnswer:
-    """The occurrences that meet a span, by opening; `in_force` names the version, None where nothing governs."""
+    """The occurrences that meet a span, by opening; `in_force` names the version, None where nothing governs.
+
+    `state` says in words what is in force and pending, from the same snapshot, where that was asked for too.
+    """
 
     at: datetime
     known_at: datetime
     in_force: InForce | None
     occurrences: tuple[AnsweredOccurrence, ...]
+    state: State | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,3 +148,4 @@ class Shown:
     withdrawn_at: datetime | None = None
     withdrawn_by: str | None = None
     content: Mapping[str, Any] | None = field(default=None, repr=False)
+    effective_local: datetime | None = None

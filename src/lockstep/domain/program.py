@@ -14,10 +14,15 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """A named way of monitoring inside a program; `last_version_number` is 0 before the first is published."""
+    """A named way of monitoring inside a program.
+
+    `version_number` is that in force for everyone, wherever they live; None before the first. `besides` names, in
+    words, versions that are scheduled, in force in some zones only, or for a selection.
+    """
 
     protocol_id: int
     program_id: int
     key: str
     title: str
-    last_version_number: int = 0
+    version_number: int | None = None
+    besides: str | None = None

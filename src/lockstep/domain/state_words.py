@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lockstep.domain.civil import instant_of, local_of
+from lockstep.domain.switch import Effective
 
 
 @dataclass(frozen=True, slots=True)
 class InForce:
     """What governs: titles of program and protocol, the version, since when, decided by whom.
 
-    `zone` is that in which people read the instants; `personal_changes` counts those that apply.
+    `zone` is that in which people read the instants; `personal_changes` counts those that apply. While the patient is
+    `paused` nothing is asked, until an instant or, without one, until somebody resumes.
     """
 
     program: str
@@ -21,6 +23,8 @@ class InForce:
     zone: str
     by: str
     personal_changes: int = 0
+    paused: bool = False
+    paused_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,20 @@ class Paused:
 
 
 @dataclass(frozen=True, slots=True)
+class PausedLater:
+    """A pause of the patient that has not begun; without an end it lasts until somebody resumes."""
+
+    from_at: datetime
+    zone: str
+    until_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """This patient's agenda cannot be computed, so nothing of it is judged: a person must watch."""
+
+
+@dataclass(frozen=True, slots=True)
 class NewerVersion:
     """A version that was accepted for a selection only, to which this patient does not belong."""
 
@@ -81,7 +99,7 @@ class Unconfirmed:
     """The patient's app has not said yet that it shows the schedule in force."""
 
 
-Pending = Scheduled | Behind | Recalculating | Paused | NewerVersion | Unconfirmed
+Pending = Scheduled | Behind | Recalculating | Paused | PausedLater | SetAside | NewerVersion | Unconfirmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +115,27 @@ NOTHING_PENDING = "Nothing pending"
 
 def state_words(in_force: InForce | NothingInForce, pending: Sequence[Pending] = ()) -> StateWords:
     """Both lines, without a full stop; what is pending stands in the order given, parted by semicolons."""
-    return StateWords(_in_force(in_force), "; ".join(map(_pending, pending)) or NOTHING_PENDING)
+    return StateWords(_in_force(in_force), pending_words(pending))
+
+
+def pending_words(pending: Sequence[Pending]) -> str:
+    """What is pending, in the order given, parted by semicolons; without a full stop."""
+    return "; ".join(map(_pending, pending)) or NOTHING_PENDING
+
+
+def effect_words(effective: Effective, local: datetime | None, first_at: datetime, last_at: datetime) -> str:
+    """From when an accepted switch is in force, as a person decided it: 'from each patient's next midnight (…)'.
+
+    Where that is another instant in each zone, the first and the last are told as what they are.
+    """
+    between = f" (between {first_at:%Y-%m-%d %H:%M} and {last_at:%Y-%m-%d %H:%M} UTC, whatever the zone)"
+    match effective:
+        case Effective.NEXT_DAY:
+            return f"from each patient's next midnight{between}"
+        case Effective.CIVIL if local is not None:
+            return f"from {local:%Y-%m-%d %H:%M} in each patient's zone{between}"
+        case _:
+            return f"from {first_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def instant_words(at: datetime, zone: str) -> str:
@@ -121,7 +159,12 @@ def _in_force(fact: InForce | NothingInForce) -> str:
             return (
                 f"In force: {fact.program} › {fact.protocol}, version {fact.version}, "
                 f"since {instant_words(fact.since_at, fact.zone)}, by {fact.by}, {_changes(fact.personal_changes)}"
+                f"{'; paused' + _until(fact.paused_until, fact.zone) if fact.paused else ''}"
             )
+
+
+def _until(until_at: datetime | None, zone: str) -> str:
+    return f" until {instant_words(until_at, zone)}" if until_at else " until somebody resumes"
 
 
 def _changes(count: int) -> str:
@@ -146,6 +189,10 @@ def _pending(fact: Pending) -> str:
         case Paused(until_at, zone, reason, by):
             who = f", by {by}" if by else ""
             return f"Recalculation paused until {instant_words(until_at, zone)}{who}: {reason.rstrip('.')}"
+        case PausedLater(from_at, zone, until_at):
+            return f"Paused from {instant_words(from_at, zone)}{_until(until_at, zone)}"
+        case SetAside():
+            return "Not watched: this patient's agenda cannot be computed and stands aside"
         case NewerVersion(version):
             return f"A newer version exists: version {version}"
         case Unconfirmed():

@@ -178,4 +178,5 @@ def _show(connection: Connection, organisation_id: int, switch_id: int) -> Shown
         withdrawn_by=withdrawal[0] if withdrawal else None,
         withdrawn_at=withdrawal[1] if withdrawal else None,
         content=content,
+        effective_local=switch.effective_local,
     )

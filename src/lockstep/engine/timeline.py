@@ -9,15 +9,20 @@ from lockstep.domain.agenda import Course, activity_keys, asked_at_changes
 from lockstep.domain.answer import AgendaAnswer, Behind, Decided, InForce, answered, fulfilled_by, since
 from lockstep.domain.occurrence import Key
 from lockstep.domain.refusal import NotAtThisTime, TooMany, UnknownEnrolment
+from lockstep.domain.state import State, behind, coming, coming_pause, newer_version, pause_ends
+from lockstep.domain.state_words import InForce as InForceWords
+from lockstep.domain.state_words import NothingInForce, Pending, Scheduled, SetAside, state_words
 from lockstep.domain.timeline import EnrolmentFacts, Segment, World, in_force, next_change, segments
 from lockstep.engine.earlier import asked_for
 from lockstep.store import agenda as agenda_store
 from lockstep.store import answer as store
+from lockstep.store import operation as operation_store
 from lockstep.store import timeline as facts_store
 from lockstep.store.clock import now as clock_now
 from lockstep.store.database import Connection, Database
 
 LONGEST_SPAN = timedelta(days=400)
+_MOST_OPERATIONS = 1_000
 _REACH = timedelta(days=45)
 """How much earlier than a span something may have begun that bears on it: no window of an activity is longer."""
 
@@ -52,6 +57,26 @@ def answer_in_force(
         return _in_force(connection, organisation_id, known)
 
 
+def answer_state(
+    database: Database,
+    *,
+    organisation_id: int,
+    enrolment_id: int,
+    at: datetime | None = None,
+    known_at: datetime | None = None,
+) -> State:
+    """What people are told of the enrolment: what is in force and what is pending, in the words of every face.
+
+    Pending is what is decided for later (switches, a pause), a newer version that is not for this patient and, in an
+    answer about now, an agenda that is behind, with the recalculations that bring it in step, or set aside.
+    One snapshot. Raises UnknownEnrolment, NotAtThisTime. Locks: none.
+    """
+    with _snapshot(database, organisation_id) as connection:
+        known = _load(connection, organisation_id, enrolment_id, at, known_at)
+        governs = _in_force(connection, organisation_id, known)
+        return _state(connection, organisation_id, known, governs, is_now=at is None and known_at is None)
+
+
 def answer_agenda(
     database: Database,
     *,
@@ -61,6 +86,7 @@ def answer_agenda(
     until_at: datetime,
     at: datetime | None = None,
     known_at: datetime | None = None,
+    with_state: bool = False,
 ) -> AgendaAnswer:
     """Every occurrence that meets [from_at, until_at) with its state at `at`, computed from facts, by opening.
 
@@ -85,11 +111,14 @@ def answer_agenda(
         )
         course = Course(known.timeline, known.facts.anchor_on, outages, known.facts.events)
         decided += _fulfilled_before(connection, organisation_id, known, course, decided, from_at, until_at)
+        governs = _in_force(connection, organisation_id, known)
+        is_now = at is None and known_at is None
         return AgendaAnswer(
             at=known.at,
             known_at=known.known_at,
-            in_force=_in_force(connection, organisation_id, known),
+            in_force=governs,
             occurrences=answered(course, decided, from_at=from_at, until_at=until_at, at=known.at),
+            state=_state(connection, organisation_id, known, governs, is_now=is_now) if with_state else None,
         )
 
 
@@ -131,21 +160,105 @@ def answer_behind(database: Database, *, organisation_id: int, enrolment_id: int
     """
     with _snapshot(database, organisation_id) as connection:
         known = _load(connection, organisation_id, enrolment_id, None, None)
-        heads = agenda_store.list_heads(connection, organisation_id=organisation_id, enrolment_ids=[enrolment_id])
-        head = heads.get(enrolment_id)
-        governed = in_force(known.timeline, known.at) is not None
-        if head is None or head.ended_at is not None:
-            in_step = not governed
-        else:
-            reached = head.next_change_at is not None and head.next_change_at <= known.at
-            in_step = governed and not reached and head.generation >= _generation_for(head.protocol_id, known)
-        return Behind(
-            enrolment_id=enrolment_id,
-            at=known.at,
-            in_step=in_step,
-            computed_at=head.computed_at if head else None,
-            next_change_at=next_change(known.timeline, known.at),
-        )
+        return _behind(connection, organisation_id, known)
+
+
+def _behind(connection: Connection, organisation_id: int, known: _Known) -> Behind:
+    heads = agenda_store.list_heads(connection, organisation_id=organisation_id, enrolment_ids=[known.enrolment_id])
+    head = heads.get(known.enrolment_id)
+    governed = in_force(known.timeline, known.at) is not None
+    if head is None or head.ended_at is not None:
+        in_step = not governed
+    else:
+        reached = head.next_change_at is not None and head.next_change_at <= known.at
+        in_step = governed and not reached and head.generation >= _generation_for(head.protocol_id, known)
+    return Behind(
+        enrolment_id=known.enrolment_id,
+        at=known.at,
+        in_step=in_step,
+        computed_at=head.computed_at if head else None,
+        next_change_at=next_change(known.timeline, known.at),
+    )
+
+
+def _state(
+    connection: Connection, organisation_id: int, known: _Known, governs: InForce | None, *, is_now: bool
+) -> State:
+    pending = _coming(connection, organisation_id, known)
+    paused_later = coming_pause(known.timeline, known.at)
+    pending += [] if paused_later is None else [paused_later]
+    in_step = set_aside = None
+    if governs is not None:
+        protocol = known.world[governs.protocol_id]
+        pending += newer_version(protocol, known.facts, governs.version_number, known.at)
+    if is_now:
+        in_step = _behind(connection, organisation_id, known).in_step
+        of = {"organisation_id": organisation_id, "enrolment_id": known.enrolment_id}
+        set_aside = store.is_set_aside(connection, **of)
+        if set_aside:
+            pending.insert(0, SetAside())
+        elif not in_step and governs is not None:
+            unfinished = operation_store.list_operations(
+                connection, organisation_id=organisation_id, unfinished=True, size=_MOST_OPERATIONS
+            )
+            pending[:0] = behind(unfinished, governs.protocol_id, known.facts.selections)
+    return State(
+        enrolment_id=known.enrolment_id,
+        at=known.at,
+        known_at=known.known_at,
+        in_step=in_step,
+        set_aside=set_aside,
+        paused=governs is not None and governs.paused,
+        next_change_at=next_change(known.timeline, known.at),
+        words=state_words(_fact(known, governs), pending),
+        pending=tuple(pending),
+    )
+
+
+def _fact(known: _Known, governs: InForce | None) -> InForceWords | NothingInForce:
+    if governs is None:
+        ended = known.facts.discharged_at
+        return NothingInForce("discharged" if ended is not None and ended <= known.at else "not enrolled yet")
+    if governs.version_number is None:
+        return NothingInForce("no version published")
+    return InForceWords(
+        governs.program_title,
+        governs.protocol_title,
+        governs.version_number,
+        governs.since_at,
+        governs.zone,
+        governs.accepted_by or "",
+        governs.personal_changes,
+        governs.paused,
+        pause_ends(known.timeline, known.at) if governs.paused else None,
+    )
+
+
+def _coming(connection: Connection, organisation_id: int, known: _Known) -> list[Pending]:
+    """What is scheduled for this enrolment, each with its own instant there."""
+    changes = coming(known.timeline, known.facts, known.world, known.at)
+    deciders = store.list_deciders(
+        connection,
+        organisation_id=organisation_id,
+        switches=[(each.switch.protocol_id, each.switch.number) for each in changes if each.switch],
+    )
+    told: list[Pending] = []
+    for each in changes:
+        number = each.segment.version_number
+        target = "no version" if number is None else f"version {number}"
+        if each.moves:
+            _, title, _ = store.find_names(
+                connection,
+                organisation_id=organisation_id,
+                protocol_id=each.segment.protocol_id,
+                version_number=number,
+                since_at=each.segment.from_at,
+                selections=known.facts.selections,
+            )
+            target = f"{title}, {target}"
+        by = deciders.get((each.switch.protocol_id, each.switch.number), "") if each.switch else ""
+        told.append(Scheduled(target, by, at=each.segment.from_at, zone=each.segment.zone))
+    return told
 
 
 def _generation_for(protocol_id: int, known: _Known) -> int:

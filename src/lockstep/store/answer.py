@@ -63,6 +63,28 @@ def list_taken(
     return taken
 
 
+def list_deciders(
+    connection: Connection[Any], *, organisation_id: int, switches: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], str]:
+    """Who accepted each of these switches, named by protocol and number. Locks: none."""
+    if not switches:
+        return {}
+    values = {
+        "organisation_id": organisation_id,
+        "protocol_ids": [protocol_id for protocol_id, _ in switches],
+        "numbers": [number for _, number in switches],
+    }
+    return {(row[0], row[1]): row[2] for row in connection.execute(_SQL["list_deciders"], values)}
+
+
+def is_set_aside(connection: Connection[Any], *, organisation_id: int, enrolment_id: int) -> bool:
+    """Whether the enrolment's agenda stands aside because it cannot be computed. Locks: none."""
+    values = {"organisation_id": organisation_id, "enrolment_id": enrolment_id}
+    row = connection.execute(_SQL["is_set_aside"], values).fetchone()
+    assert row is not None
+    return bool(row[0])
+
+
 def find_names(
     connection: Connection[Any],
     *,

@@ -69,6 +69,29 @@ join measurement m
     and (w.received_before_at is null or m.received_at < w.received_before_at)
 order by w.ordinal, m.judged_for_at, m.measurement_id;
 
+-- name: list_deciders
+-- Who accepted switches, by protocol and number.
+-- Locks: none.
+select
+    a.protocol_id,
+    a.number,
+    a.accepted_by
+from unnest(%(protocol_ids)s::bigint[], %(numbers)s::integer[]) as w (protocol_id, number)
+join switch_acceptance a
+    on a.organisation_id = %(organisation_id)s
+    and a.protocol_id = w.protocol_id
+    and a.number = w.number;
+
+-- name: is_set_aside
+-- Whether the enrolment's agenda stands aside because it cannot be computed.
+-- Locks: none.
+select exists (
+    select 1
+    from recalculation_exception x
+    where x.organisation_id = %(organisation_id)s
+        and x.enrolment_id = %(enrolment_id)s
+);
+
 -- name: find_names
 -- The words for an enrolment's program and for a protocol, and who accepted a version there as it came into force.
 -- Locks: none.
