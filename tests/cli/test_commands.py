@@ -17,7 +17,7 @@ def test_organisations_programs_protocols_and_patients_are_made_and_listed(locks
     assert answer(lockstep("protocol", "list", "--json"))[0]["version_number"] == 1
     assert answer(lockstep("patient", "show", "p1", "--json"))["zone"] == "Europe/Amsterdam"
     assert len(answer(lockstep("enrolment", "list", "--json"))) == 1
-    assert lockstep("protocol", "list").stdout.split("\t")[2:] == ["stable", "Stable", "1\n"]
+    assert lockstep("protocol", "list").stdout.split("\t")[2:] == ["stable", "Stable", "1", "\n"]
 
 
 def test_a_patient_lives_elsewhere_and_is_discharged(lockstep: Lockstep, clinic: Path) -> None:

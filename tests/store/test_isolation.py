@@ -33,6 +33,7 @@ DUTY_TEXTS = {
     ("switch_acceptance", "kind"),
     ("switch_acceptance", "scope"),
     ("duty_recalculation", "state"),
+    ("duty_not_watched", "why"),
 }
 """What duties read that is neither number, instant nor truth value: words of ours, never of a patient."""
 

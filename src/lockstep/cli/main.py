@@ -26,6 +26,7 @@ from lockstep.cli import (
     recalculate,
     stress,
     switch,
+    watch,
     worker,
 )
 
@@ -85,6 +86,7 @@ app.command("demo")(demo.demo)
 app.command("enrol")(enrolment.enrol)
 app.command("migrate")(migrate.migrate)
 app.command("stress")(stress.stress)
+app.command("watch")(watch.watch)
 app.command("worker")(worker.worker)
 
 

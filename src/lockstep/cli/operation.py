@@ -30,6 +30,7 @@ def list_all(
     columns = {
         "number": lambda each: each.operation_id,
         "state": lambda each: each.state,
+        "overdue": lambda each: "overdue" if each.overdue else "",
         "done": lambda each: each.done,
         "of": lambda each: each.total,
         "what": lambda each: each.sentence,

@@ -69,7 +69,8 @@ def words(operation: Operation) -> str:
     pending = pending_of(operation)
     if pending is not None:
         reason = f"; {pending_words([pending])}"
-    return f"Operation {operation.operation_id}: {operation.sentence}: {operation.state}{counted}{reason}."
+    overdue = ", overdue" if operation.overdue else ""
+    return f"Operation {operation.operation_id}: {operation.sentence}: {operation.state}{overdue}{counted}{reason}."
 
 
 class _Shown:

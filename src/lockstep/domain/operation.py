@@ -140,7 +140,8 @@ class Operation:
     """What people see of work done in the background.
 
     `done` and `total` count enrolments or rows; None where nobody has counted. `reason` says why it waits, failed
-    or has exceptions.
+    or has exceptions. `overdue` is a flag, never stored: once its instant has come for everybody, nothing of it has
+    moved for 60 seconds although it is not paused.
     """
 
     operation_id: int
@@ -159,6 +160,7 @@ class Operation:
     started_by: str
     started_at: datetime
     ended_at: datetime | None
+    overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True)

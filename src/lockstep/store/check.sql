@@ -152,6 +152,7 @@ set cursor_enrolment_id = %(cursor_enrolment_id)s,
     pending = c.pending + %(pending)s,
     digest = %(digest)s,
     judged_until_at = least(c.judged_until_at, %(judged_until_at)s),
+    moved_at = lockstep_now(),
     walked = %(walked)s
 where c.organisation_id = %(organisation_id)s
     and c.check_id = %(check_id)s

@@ -74,6 +74,7 @@ with advanced as (
         reason = coalesce(%(reason)s, case when %(keeps)s then o.reason end),
         paused_until = case when %(keeps)s then o.paused_until else %(paused_until)s end,
         total = coalesce(%(total)s, o.total),
+        stepped_at = lockstep_now(),
         ended_at = case when %(ends)s then lockstep_now() end
     where o.organisation_id = %(organisation_id)s
         and o.operation_id = %(operation_id)s
@@ -189,7 +190,16 @@ select
     o.paused_until,
     o.started_by,
     o.started_at,
-    o.ended_at
+    o.ended_at,
+    coalesce(
+        (
+            select p.overdue
+            from operation_promise p
+            where p.organisation_id = o.organisation_id
+                and p.operation_id = o.operation_id
+        ),
+        false
+    ) as overdue
 from operation o
 where o.organisation_id = %(organisation_id)s
     and (%(operation_id)s::bigint is null or o.operation_id = %(operation_id)s)

@@ -408,6 +408,7 @@ where h.organisation_id = %(organisation_id)s
 update recalculation_range r
 set cursor_enrolment_id = %(cursor)s,
     done = r.done + %(done)s,
+    moved_at = case when %(done)s > 0 or %(finished)s then lockstep_now() else r.moved_at end,
     finished = %(finished)s
 where r.organisation_id = %(organisation_id)s
     and r.operation_id = %(operation_id)s

@@ -611,6 +611,7 @@ create table operation (
     paused_until timestamptz,
     started_by text not null,
     started_at timestamptz not null,
+    stepped_at timestamptz not null default lockstep_now(),
     ended_at timestamptz,
     primary key (organisation_id, operation_id)
 );
@@ -640,6 +641,7 @@ create table recalculation_range (
     cursor_enrolment_id bigint not null,
     done integer not null default 0,
     finished boolean not null default false,
+    moved_at timestamptz not null default lockstep_now(),
     primary key (organisation_id, operation_id, number),
     foreign key (organisation_id, operation_id) references operation
 ) with (fillfactor = 50);
@@ -678,6 +680,7 @@ create table check_run (
     since_at timestamptz,
     judged_until_at timestamptz,
     walked boolean not null default false,
+    moved_at timestamptz not null default lockstep_now(),
     started_at timestamptz not null,
     ended_at timestamptz,
     primary key (organisation_id, check_id)
@@ -904,21 +907,25 @@ end
 $$;
 
 grant select (organisation_id, created_at) on organisation to lockstep_duty;
-grant select (organisation_id, enrolment_id, protocol_id, generation, next_change_at, ended_at) on agenda_head to lockstep_duty;
+grant select (
+        organisation_id, enrolment_id, protocol_id, version_number, generation, next_change_at, ended_at
+    ) on agenda_head to lockstep_duty;
 grant select (organisation_id, enrolment_id, activity_key, judge_at, closes_at) on agenda to lockstep_duty;
 grant select (organisation_id, protocol_id) on protocol to lockstep_duty;
 grant select (organisation_id, switch_id, protocol_id, number, kind, target_protocol_id, scope, selection_id, first_at, last_at, generation, operation_id)
     on switch_acceptance to lockstep_duty;
 grant select (organisation_id, switch_id) on switch_withdrawal to lockstep_duty;
 grant select (organisation_id, selection_id, enrolment_id) on selection_member to lockstep_duty;
-grant select (organisation_id, operation_id, kind, state, protocol_id, generation, starts_at, started_at, ended_at, paused_until, total)
+grant select (organisation_id, operation_id, kind, state, protocol_id, switch_id, generation, starts_at, started_at, stepped_at, ended_at, paused_until, total)
     on operation to lockstep_duty;
-grant select (organisation_id, operation_id, number, done, finished) on recalculation_range to lockstep_duty;
-grant select (organisation_id, enrolment_id, next_try_at) on recalculation_exception to lockstep_duty;
+grant select (organisation_id, operation_id, number, done, finished, moved_at) on recalculation_range to lockstep_duty;
+grant select (organisation_id, enrolment_id, first_at, next_try_at) on recalculation_exception to lockstep_duty;
 grant select (organisation_id, audit_entry_id) on audit_entry to lockstep_duty;
 grant select (organisation_id, audit_entry_id, position) on audit_seal to lockstep_duty;
 grant select (organisation_id, seen_at) on ingestion_heartbeat to lockstep_duty;
-grant select (organisation_id, check_id, started_at, ended_at) on check_run to lockstep_duty;
+grant select (organisation_id, enrolment_id, enrolled_at) on enrolment to lockstep_duty;
+grant select (organisation_id, enrolment_id) on discharge to lockstep_duty;
+grant select (organisation_id, check_id, operation_id, verifies_operation_id, moved_at, started_at, ended_at) on check_run to lockstep_duty;
 grant select (organisation_id, certificate_id, issued_at) on certificate to lockstep_duty;
 grant select on worker to lockstep_duty;
 
@@ -976,7 +983,123 @@ group by
     h.protocol_id;
 comment on view duty_behind is 'Per protocol how many enrolments stand on it, and how many of them are behind a switch for everyone.';
 
-grant select on duty_recalculation, duty_behind to lockstep_duty;
+create view operation_promise with (security_invoker = true) as
+select
+    o.organisation_id,
+    o.operation_id,
+    m.moved_at,
+    o.state not in ('pausing', 'paused') and m.moved_at < lockstep_now() - interval '60 seconds' as overdue,
+    o.state in ('pausing', 'paused') and o.paused_until < lockstep_now() - interval '60 seconds' as rested_too_long
+from operation o
+cross join lateral (
+    select greatest(
+        o.starts_at,
+        o.stepped_at,
+        (
+            select a.last_at
+            from switch_acceptance a
+            where a.organisation_id = o.organisation_id
+                and a.switch_id = o.switch_id
+                and not exists (
+                    select 1
+                    from recalculation_range r
+                    where r.organisation_id = o.organisation_id
+                        and r.operation_id = o.operation_id
+                        and not r.finished
+                )
+                and exists (
+                    select 1
+                    from recalculation_range r
+                    where r.organisation_id = o.organisation_id
+                        and r.operation_id = o.operation_id
+                )
+        ),
+        (
+            select max(r.moved_at)
+            from recalculation_range r
+            where r.organisation_id = o.organisation_id
+                and r.operation_id = o.operation_id
+        ),
+        (
+            select max(c.moved_at)
+            from check_run c
+            where c.organisation_id = o.organisation_id
+                and o.operation_id in (c.operation_id, c.verifies_operation_id)
+        )
+    ) as moved_at
+) m
+where o.ended_at is null;
+comment on view operation_promise is 'What an unfinished operation promises: once its instant has come it moves at least every 60 seconds while it is not paused (else it is overdue), except that one whose ranges are walked waits for the last zone''s E; and no pause outlasts its limit by more than 60 seconds.';
+
+create view duty_not_watched with (security_invoker = true) as
+select
+    x.organisation_id,
+    x.enrolment_id,
+    'set aside' as why,
+    x.first_at as since_at
+from recalculation_exception x
+union all
+select
+    e.organisation_id,
+    e.enrolment_id,
+    'nothing in force',
+    e.enrolled_at
+from enrolment e
+left join agenda_head h
+    on h.organisation_id = e.organisation_id
+    and h.enrolment_id = e.enrolment_id
+where e.enrolled_at < lockstep_now() - interval '60 seconds'
+    and not exists (
+        select 1
+        from discharge d
+        where d.organisation_id = e.organisation_id
+            and d.enrolment_id = e.enrolment_id
+    )
+    and (h.enrolment_id is null or h.version_number = 0)
+    and not exists (
+        select 1
+        from recalculation_exception x
+        where x.organisation_id = e.organisation_id
+            and x.enrolment_id = e.enrolment_id
+    )
+union all
+select
+    h.organisation_id,
+    h.enrolment_id,
+    'behind',
+    least(h.next_change_at, g.first_at)
+from agenda_head h
+left join (
+    select
+        a.organisation_id,
+        a.protocol_id,
+        max(a.generation) as generation,
+        max(a.first_at) as first_at
+    from switch_acceptance a
+    where a.selection_id is null
+        and a.generation is not null
+        and a.first_at < lockstep_now() - interval '10 minutes'
+        and not exists (
+            select 1
+            from switch_withdrawal w
+            where w.organisation_id = a.organisation_id
+                and w.switch_id = a.switch_id
+        )
+    group by
+        a.organisation_id,
+        a.protocol_id
+) g on g.organisation_id = h.organisation_id and g.protocol_id = h.protocol_id
+where (h.next_change_at < lockstep_now() - interval '2 minutes' or h.generation < g.generation)
+    and not exists (
+        select 1
+        from recalculation_exception x
+        where x.organisation_id = h.organisation_id
+            and x.enrolment_id = h.enrolment_id
+    );
+comment on view duty_not_watched is 'Enrolments that nobody watches, each once: set aside, nothing in force for more than a minute, or behind a known change for 2 minutes or a switch for everyone for 10.';
+
+grant select on operation_promise to lockstep_app;
+grant select on duty_recalculation, duty_behind, operation_promise, duty_not_watched to lockstep_duty;
 
 comment on table selection_member is 'The enrolments of a selection.';
 comment on table switch_approval is 'That a second person approved a preview.';
@@ -1075,6 +1198,7 @@ begin
             ('late', 'Whether it is about something long past, found when the service came back.'),
             ('measurement_id', 'Number of the measurement.'),
             ('member_count', 'How many enrolments it holds.'),
+            ('moved_at', 'When it last moved: some of it was done.'),
             ('missed_in_a_row', 'How many occurrences before this one were missed, one after another.'),
             ('needs_approval', 'Whether a second person must approve it.'),
             ('next_try_at', 'When it is tried again.'),
@@ -1123,6 +1247,7 @@ begin
             ('started_by', 'Who began it.'),
             ('starts_at', 'From when on there is work for it.'),
             ('state', 'In which state.'),
+            ('stepped_at', 'When it came into its state.'),
             ('subject', 'About what it was decided.'),
             ('switch_id', 'Number of the switch.'),
             ('taken_at', 'When it was measured, as the device or the imported file says.'),
