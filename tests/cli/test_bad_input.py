@@ -20,7 +20,7 @@ TIMES = [
 ]  # fmt: skip
 PLACES = ["", "/", "/no/such", "x" * 5000, "a\0b", "/dev/null"]
 TIMED = {"at", "known_at", "anchor_on", "born_on"}
-LONG = {"demo", "budget", "worker", "migrate", "watch"}
+LONG = {"demo", "budget", "bench", "stress", "worker", "migrate", "watch"}
 """These begin work that lasts or concerns the installation; their arguments are read the same way."""
 CODES = {0, 2, 3, 4, 5, 6}
 

@@ -19,6 +19,12 @@ NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 """13:00 in Amsterdam: the first midnight of the day has come somewhere within minutes, hers is eleven hours away."""
 
 
+@pytest.fixture(autouse=True)
+def early(clock: Clock) -> None:
+    """Whatever is arranged is arranged in the morning of that day, whenever the tests run."""
+    clock.set(NOON - timedelta(hours=4))
+
+
 @pytest.fixture
 def later(clock: Clock, lockstep: Lockstep, clinic: Path) -> Path:
     """The clinic at noon, with a version 1 in force for everybody in step."""

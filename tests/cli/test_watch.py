@@ -21,6 +21,12 @@ SECOND = timedelta(seconds=1)
 Settle = Callable[[], None]
 
 
+@pytest.fixture(autouse=True)
+def early(clock: Clock) -> None:
+    """Whatever is arranged is arranged in the morning of that day, whenever the tests run."""
+    clock.set(NOON - timedelta(hours=4))
+
+
 @pytest.fixture
 def watched(clock: Clock, lockstep: Lockstep, clinic: Path, settle: Settle, admin: psycopg.Connection) -> Path:
     """The clinic with everything settled and a worker seen just now."""

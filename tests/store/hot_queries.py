@@ -138,6 +138,7 @@ WALKS: Mapping[str, tuple[str, str]] = {
     "preview.list_group_members": ("agenda_head selection_member", "a preview looks at everybody, exactly"),
     "selection.list_combinations": ("selection_member", "only for moves, while others are still to come"),
     "recalculation.list_protocols_of_selection": ("agenda_head", "a person asks; a selection may hold half of all"),
+    "watch.list_not_watched": ("agenda_head enrolment", "by hand or every some seconds, in a process of its own"),
     "selection.freeze_selection": ("agenda_head", "a filter may choose anybody, and is asked once"),
 }
 """The large tables through which it may walk, and why that is meant."""

@@ -33,7 +33,7 @@ def planner(server_url: str, template: str) -> Iterator[Planner]:
 def plans(planner: Planner) -> dict[str, Plan]:
     """The generic plan of every query of the store."""
     return {
-        name: planner.plan(query, duty=name.startswith("duty.") or name in DUTIES)
+        name: planner.plan(query, duty=name.startswith(("duty.", "watch.")) or name in DUTIES)
         for name, query in store_queries().items()
         if name not in WITHOUT
     }

@@ -20,13 +20,6 @@ def require_title(title: str, *, where: str = "title") -> str:
     return _require(title, MOST_TITLE, where)
 
 
-def require_actor(actor: str, *, where: str = "actor") -> str:
-    """The name of whoever decides, as given, which is not blank; raises InvalidName."""
-    if not actor.strip():
-        raise InvalidName("Nobody is named who decides", where=where, mend="Say who it is.")
-    return actor
-
-
 def same_person(one: str, other: str) -> bool:
     """Whether two names mean one person: blanks, capitals and ways of writing letters do not matter."""
     return _plain(one) == _plain(other)
