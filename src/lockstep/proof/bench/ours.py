@@ -39,6 +39,7 @@ def _run_workers(arena: Arena) -> Done:
         seen = _first_seen(arena, accepted)
         in_step = _wait_until(lambda: _is_in_step(arena, accepted), arena.limit_seconds)
         ended = time.monotonic()
+        done = arena.group.count if in_step else _done(arena, accepted)
     conclude_all(stage)
     return Done(
         called=called,
@@ -46,7 +47,7 @@ def _run_workers(arena: Arena) -> Done:
         seen=seen,
         in_step=ended if in_step else None,
         ended=ended,
-        enrolments=arena.group.count if in_step else 0,
+        enrolments=done,
         lock_time_outs=_lock_time_outs(stage, accepted),
         peak_mb=max(stage.worker_mb[-WORKERS:]),
     )
@@ -107,6 +108,11 @@ def _is_in_step(arena: Arena, accepted: Accepted) -> bool:
     unfinished = list_work(arena.stage.database, organisation_id=arena.group.organisation_id)
     left = [each for each in unfinished if each.operation_id == accepted.operation_id and each.done < arena.group.count]
     return not left and not is_any_behind(arena.stage, arena.group, accepted)
+
+
+def _done(arena: Arena, accepted: Accepted) -> int:
+    unfinished = list_work(arena.stage.database, organisation_id=arena.group.organisation_id)
+    return sum(each.done for each in unfinished if each.operation_id == accepted.operation_id)
 
 
 def _wait_until(come: Callable[[], bool], seconds: float) -> bool:
