@@ -113,8 +113,9 @@ def _growth(fewer: Cell, most: Cell, goal: Growth) -> Finding:
         PART,
         f"{goal.what}: {most.patients:,} against {fewer.patients:,}",
         f"at most {goal.most:g} x",
-        f"{times:.2f} x",
-        times <= goal.most,
+        # In proportion is what was assumed: an extrapolated time says nothing about growth.
+        "not measured: extrapolated" if most.extrapolated and goal.of is in_step else f"{times:.2f} x",
+        None if most.extrapolated and goal.of is in_step else times <= goal.most,
         {"ratio": times},
     )
 
