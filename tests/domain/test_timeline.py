@@ -202,7 +202,7 @@ def minutes(segment: Segment) -> int:
     return found.grace_minutes
 
 
-def test_keep_stays_whatever_the_protocol_says() -> None:
+def test_rule_8_keep_stays_whatever_the_protocol_says() -> None:
     found = graces(graced(60), graced(30, title="other words"), graced(60))
     assert found == [(2, 60, 0), (2, 90, 1), (3, 90, 1), (4, 90, 1)]
 
@@ -213,7 +213,7 @@ def test_follow_ends_at_the_first_e_with_another_value() -> None:
     assert found == [(2, 60, 0), (2, 90, 1), (3, 90, 1), (4, 30, 0)]
 
 
-def test_follow_is_not_revived_by_a_revert() -> None:
+def test_rule_8_follow_is_not_revived_by_a_revert() -> None:
     follow = Policy.FOLLOW
     found = graces(graced(60, follow), graced(30, follow), graced(60, follow))
     assert found == [(2, 60, 0), (2, 90, 1), (3, 30, 0), (4, 60, 0)]

@@ -110,7 +110,7 @@ def test_the_counts_are_those_of_the_recalculation(
     assert asked.fetchone() == (preview.figures.open_now()["asked_at_once"],)
 
 
-def test_a_longer_silence_than_both_versions_know_is_told(database: Database, clock: "Clock") -> None:
+def test_rule_10_a_longer_silence_than_both_versions_know_is_told(database: Database, clock: "Clock") -> None:
     # Every second day from the anchor: the patients' last was yesterday or today, and the new phase begins anew.
     clock.set(MORNING - timedelta(days=8))
     world = found(database)

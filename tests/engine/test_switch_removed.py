@@ -86,7 +86,7 @@ def verified(world: World) -> Iterator[Recalculation]:
         (False, False, False),
     ],
 )
-def test_alerts_of_removed_activities(
+def test_rule_6_alerts_of_removed_activities(
     database: Database,
     admin: psycopg.Connection,
     clock: Clock,
