@@ -23,7 +23,6 @@ from tests.storm.scene import (
 )
 
 from lockstep.domain.measurement import Measurement
-from lockstep.domain.measurement_mapping import parse_mapping
 from lockstep.domain.operation import OperationState
 from lockstep.engine.acceptance_overlap import judge_overlap
 from lockstep.engine.audit import seal
@@ -31,7 +30,6 @@ from lockstep.engine.check import check_slice, check_some, finish, start_check
 from lockstep.engine.duty import clear_jobs, ensure_partitions
 from lockstep.engine.judgement import judge_due
 from lockstep.engine.measurement import record_measurement, record_measurements, show_alive
-from lockstep.engine.measurement_file import import_measurements
 from lockstep.engine.outage import beat
 from lockstep.engine.patient import change_zone
 from lockstep.engine.patient_event import record_event
@@ -87,30 +85,6 @@ def _record_many(scene: Scene) -> Act:
 def _show_alive(scene: Scene) -> Act:
     scene.clock.set(BEGINS + timedelta(seconds=30))
     return lambda who: show_alive(who.database, scene.world.organisation_id)
-
-
-@decision(
-    "measurement_file.import_measurements", again=GOES_ON, audited=1, commits=2, differing=("ingestion_heartbeat",)
-)
-def _import(scene: Scene) -> Act:
-    scene.pass_until(MORNING + timedelta(minutes=30))
-    mapping = parse_mapping(
-        {
-            "source": "file",
-            "columns": ["patient", "at", "code", "value"],
-            "header": False,
-            "taken": {"date": "at", "date_format": "iso"},
-            "patient": "{patient}",
-            "identifier": "{row}",
-            "code": "code",
-            "value": "value",
-            "codes": {"w": {"code": "weight", "unit": "kg"}},
-        }
-    )
-    lines = [f"{name},{MORNING.isoformat()},w,{value}" for name, value in (("anna", 80), ("new", 90), ("bram", 120))]
-    return lambda who: import_measurements(
-        who.database, **scene.of, lines=lines, mapping=mapping, file="f", create_patients_in="UTC", actor=ACTOR
-    )
 
 
 @decision("patient_event.record_event", again=GOES_ON)

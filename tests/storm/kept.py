@@ -10,6 +10,8 @@ from psycopg import sql
 FLEETING = {
     ("operation", "accepted_xid"),
     ("operation", "begun_xid"),
+    ("personal_change", "written_xid"),
+    ("switch", "seen_snapshot"),
     ("procrastinate_events", "at"),
 }
 LEFT_OUT = ("test_clock", "alembic_version")

@@ -128,9 +128,9 @@ def test_a_pause_is_fulfilled_and_nothing_is_done_until_it_is_taken_up(
     run(recalculating)
     accepted = world.publish(protocol_id, activity(schedule=every(2)))
     scope = {"organisation_id": world.organisation_id, "operation_id": accepted.operation_id}
-    while states(admin)[-1] != "running":
-        recalculating = Recalculating(database)  # its list of work is fresh
-        recalculating.run()
+    for each in recalculation.list_work(database, organisation_id=world.organisation_id):
+        recalculation.begin(database, organisation_id=world.organisation_id, operation=each)
+    assert states(admin)[-1] == "running"
     until_at = current_instant(database) + timedelta(minutes=5)
     operation.pause(database, **scope, until_at=until_at, reason="look first", actor="o")
     recalculating = Recalculating(database)

@@ -235,7 +235,8 @@ def _is_readable(text: str) -> bool:
 def _of_file(failure: OSError | UnicodeDecodeError) -> Refusal:
     if isinstance(failure, UnicodeDecodeError):
         return UnreadableFile("The file is not text in UTF-8", where="file", mend="Save it as UTF-8.")
-    what = f"The file cannot be read: {failure.strerror}"
+    # Its name first: long folders would leave nothing of it.
+    what = f"{short(str(failure.filename).rpartition('/')[2])} cannot be read: {failure.strerror}"
     return UnreadableFile(what, where=short(failure.filename), mend="Name a file that this user may read.")
 
 
