@@ -13,7 +13,7 @@ from lockstep.domain.content import Content
 from lockstep.domain.occurrence import Fate, Key, Occurrence
 from lockstep.domain.switch import AcceptedSwitch
 from lockstep.domain.timeline import EnrolmentFacts, ProtocolFacts, Span, World, as_of, segments
-from lockstep.engine.agenda import compute_head, floor_of
+from lockstep.engine.agenda import changed_since, compute_head, floor_of
 
 ENDS = at(8)
 half_hours = st.integers(48, 48 * 6).map(lambda n: at(1, n / 2))
@@ -79,7 +79,7 @@ class Run:
         facts, world = self.plan.known(now)
         timeline = segments(facts, world)
         rows = [self.row] if self.row else []
-        floor = floor_of(self.head, rows, facts, world, now, changed_at)
+        floor = floor_of(changed_since(self.head, facts, world, now, changed_at), rows)
         decided = {key for key, closes_at in self.decided.items() if closes_at > floor}
         course = Course(as_of(timeline, now), facts.anchor_on)
         found = earliest_undecided(course, "weight", from_at=floor, decided=decided)

@@ -64,7 +64,7 @@ def bring_in_step(
     world = facts_store.load_world(connection, organisation_id=organisation_id, protocol_ids=protocol_ids)
     outages = facts_store.load_outages(connection, organisation_id=organisation_id, since_at=now - _OUTAGES_REACH)
     since = {each: changed_since(heads.get(each), facts, world, now, changed_at) for each, facts in known.items()}
-    floors = {each: min([since[each], *(row.opens_at for row in rows.get(each, ()))]) for each in known}
+    floors = {each: floor_of(since[each], rows.get(each, ())) for each in known}
     decided = store.list_decided(
         connection,
         organisation_id=organisation_id,
@@ -120,20 +120,13 @@ class _Subject:
     cohort_id: int
 
 
-def floor_of(
-    head: Head | None,
-    rows: Sequence[Row],
-    facts: EnrolmentFacts,
-    world: World,
-    now: datetime,
-    changed_at: datetime | None,
-) -> datetime:
+def floor_of(since_at: datetime, rows: Sequence[Row]) -> datetime:
     """The instant before whose end every closed occurrence is decided: nothing that closed until then needs looking at.
 
     The rows are the earliest undecided occurrences of the timeline they were computed for; what they were not computed
-    for begins at the earliest change since.
+    for begins at the earliest change since (`changed_since`).
     """
-    return min([changed_since(head, facts, world, now, changed_at), *(row.opens_at for row in rows)])
+    return min([since_at, *(row.opens_at for row in rows)])
 
 
 def changed_since(

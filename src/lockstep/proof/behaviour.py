@@ -1,7 +1,6 @@
 """What people do: who measures and who forgets, and the measurements as their devices send them, mistakes included."""
 
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -92,8 +91,3 @@ def _with_mistake(made: dict[str, Any], drawn: float) -> dict[str, Any]:
 def is_sent_again(chance: random.Random) -> bool:
     """Whether the sender lost the answer and sends the same once more."""
     return chance.random() * 1000 < SENT_AGAIN
-
-
-def is_plain(made: Mapping[str, Any]) -> bool:
-    """Whether the document is free of mistakes, so that it must be stored."""
-    return made["taken_at"] != "this morning" and not str(made["patient"]).endswith("-of-nobody")

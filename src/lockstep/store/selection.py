@@ -84,13 +84,6 @@ def list_members(
     return [row[0] for row in connection.execute(_SQL["list_members"], values)]
 
 
-def find_selection(connection: Connection[Any], *, organisation_id: int, selection_id: int) -> Selection | None:
-    """The selection with its size. Locks: none."""
-    values = {"organisation_id": organisation_id, "selection_id": selection_id}
-    row = connection.execute(_SQL["get_selection"], values).fetchone()
-    return None if row is None else Selection(*row)
-
-
 def list_combinations(
     connection: Connection[Any], *, organisation_id: int, selection_ids: Iterable[int], within: int | None
 ) -> set[frozenset[int]]:

@@ -106,17 +106,6 @@ where m.organisation_id = %(organisation_id)s
 order by m.enrolment_id
 limit %(limit)s;
 
--- name: get_selection
--- A selection with its description and size.
--- Locks: none.
-select
-    s.selection_id,
-    s.description,
-    s.member_count
-from selection s
-where s.organisation_id = %(organisation_id)s
-    and s.selection_id = %(selection_id)s;
-
 -- name: list_combinations
 -- In which of some selections enrolments are together: each combination once; of the members of one selection if given.
 -- Locks: none.

@@ -16,6 +16,7 @@ from lockstep.proof.bench.run import CONTENDERS, Report
 sys.meta_path[:] = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
 
 COLOURS = ("#666666", "#b3261e", "#e08a3c", "#8c6d1f", "#6a4ea3", "#b0579b", "#3c78a8", "#7fb77e", "#1d7a3a")
+_OPEN, _FULL = "fill-opacity: 0.1; stroke-width: 1.5", "fill-opacity: 1"
 SHORT: Mapping[str, str] = {
     "bare": "bare update (limit)",
     "incident": "incident's design",
@@ -46,11 +47,14 @@ def plots(report: Report) -> dict[str, str]:
 
 def _growth(report: Report, title: str, of: Callable[[Cell], float | None]) -> str:
     chart = pygal.XY(
-        **_look(title), logarithmic=True, x_title="enrolments (powers of ten)", stroke=True, dots_size=4
+        **_look(title), logarithmic=True, x_title="enrolments", stroke=True, dots_size=4,
+        x_value_formatter=lambda power: f"{10 ** round(power):,}",
     )  # fmt: skip
+    chart.x_labels = chart.x_labels_major = [math.log10(size) for size in report.plan.sizes]
     for key in _keys(report):
         points: list[Any] = [
-            {"value": (math.log10(cell.patients), value), "node": {"fill-opacity": 0.1 if cell.extrapolated else 1}}
+            # As a style, since the drawing's own rules go before an attribute.
+            {"value": (math.log10(cell.patients), value), "node": {"style": _OPEN if cell.extrapolated else _FULL}}
             for cell in report.cells
             if cell.contender == key and (value := of(cell)) is not None
         ]
